@@ -1,0 +1,58 @@
+# Everything here needs only make and Python 3.11 or newer; the rest is installed into .venv and .tools,
+# pinned with hashes.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format e2e lock clean
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(CURDIR)/.tools:$(PATH)
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+help: ## List the commands
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: .venv/run ## Serve on http://localhost:8000, with an embedded Valkey unless REDIS_HOST or REDIS_URL is set
+	@exec $(BIN)/python -m dev.run
+
+test: .venv/test .tools/done lint ## All tests that need no cluster
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/test .tools/done ## Formatting, linters, types
+	dev/lint
+
+format: .venv/test ## Format Python and shell
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	dev/lint --shell-files | xargs $(BIN)/shfmt -w
+
+e2e: .venv/test ## Deploy to the cluster that KUBECONFIG names, and test it there
+	$(BIN)/python -m pytest tests/e2e -v -s
+
+lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
+	dev/lock $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove what was installed; the embedded Valkey's data in .data stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer on PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
+	@echo "make: installing into .venv with $(PYTHON)" >&2
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/run: .venv/python requirements.txt dev/requirements-run.txt
+	@$(INSTALL) -r requirements.txt -r dev/requirements-run.txt
+	@touch $@
+
+.venv/test: .venv/run dev/requirements-test.txt
+	@$(INSTALL) -r dev/requirements-test.txt
+	@touch $@
+
+.venv/lock: .venv/python dev/requirements-lock.txt
+	@$(INSTALL) -r dev/requirements-lock.txt
+	@touch $@
+
+.tools/done: .venv/python dev/requirements-tools.txt dev/tools.py
+	@$(BIN)/python -m dev.tools
+	@touch $@

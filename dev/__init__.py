@@ -1,0 +1,1 @@
+"""What a developer's machine needs: the local run, the tools, the linters."""
