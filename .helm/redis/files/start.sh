@@ -1,0 +1,15 @@
+#!/bin/sh
+# Start Redis as the pod's first process. It gets the password's SHA-256 on stdin, so that the password is in
+# no argument, environment or configuration file.
+set -eu
+password=$(cat /run/secrets/redis/REDIS_PASSWORD)
+if [ -z "$password" ]; then
+  echo "redis: the Secret's key REDIS_PASSWORD is empty: put the password there, then delete this pod" >&2
+  exit 1
+fi
+hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
+
+# Without the commands that lose data, take the server over or block it, but with those that show its state.
+exec redis-server /etc/redis/redis.conf - <<EOF
+user default on #$hash ~* &* +@all -@dangerous +info +role +lastsave +bgrewriteaof +config|get +client|list +slowlog|get +slowlog|len +latency|latest
+EOF

@@ -1,0 +1,6 @@
+{{/* What the schema cannot see. */}}
+{{- define "redis.checks" -}}
+{{- if gt (len .Release.Name) 46 }}
+{{- fail (printf "the release name %q has %d characters; names made from it must fit into 63: use at most 46, which is 40 and -redis" .Release.Name (len .Release.Name)) }}
+{{- end }}
+{{- end }}
