@@ -1,0 +1,143 @@
+# shellcheck shell=bash
+# The command line: what was asked for, checked before anything is touched.
+
+image_name='' image_tag='' project='' base_url='' environment=''
+namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
+platform='' timeout=300 build=yes
+
+usage() {
+  cat <<'END'
+Build, push and deploy the service beside its Redis.
+
+Usage: ./deploy.sh <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod> [options]
+
+  image_name    registry and repository, without a tag: registry.example.com/team/visits
+  image_tag     pushed as given; the pods run the pushed digest
+  project_name  name of the Helm release and of its namespace
+  base_url      host name of the Ingress, without scheme, port or path: visits.example.com
+
+Options:
+  --no-build              deploy what the registry holds under this tag
+  --context NAME          kube context (default: the current one; prod wants it named, here or in DEPLOY_CONTEXT)
+  --namespace NAME        namespace (default: the project's name)
+  --values FILE           values for the service's chart, after values-<env>.yaml
+  --redis-values FILE     values for the Redis chart, after values-<env>.yaml
+  --ingress HOST:PORT     where the smoke test finds the ingress (default: DEPLOY_INGRESS, else looked up)
+  --platform OS/ARCH      platform of the image (default: that of the cluster's nodes)
+  --timeout SECONDS       the longest wait for a rollout (default: 300)
+  --help, --version
+
+Exit status: 0 the asked version serves; 2 usage; 3 preflight; 4 build or push; 6 charts or values; 7 Redis;
+9 smoke test; 10 the new version failed; 130, 143 interrupted; 1 a bug. See docs/deploy.md.
+END
+}
+
+# refuse ARGUMENT GIVEN ALLOWED: one line, exit 2.
+refuse() { fail 2 "$1: got «${2//[[:cntrl:]]/?}», allowed: $3"; }
+
+parse_arguments() {
+  local positional=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --help | -h)
+        usage
+        exit 0
+        ;;
+      --version)
+        sed -n 's/^version: /deploy.sh /p' "$root/.helm/Chart.yaml"
+        exit 0
+        ;;
+      --no-build) build=no ;;
+      --context | --namespace | --values | --redis-values | --ingress | --platform | --timeout)
+        [ $# -ge 2 ] || refuse "$1" "nothing" "a value after it"
+        set_option "$1" "$2"
+        shift
+        ;;
+      --*=*)
+        set_option "${1%%=*}" "${1#*=}"
+        ;;
+      --)
+        shift
+        positional+=("$@")
+        break
+        ;;
+      -*) refuse "option" "$1" "those of ./deploy.sh --help" ;;
+      *) positional+=("$1") ;;
+    esac
+    shift
+  done
+  set_positional ${positional[@]+"${positional[@]}"}
+}
+
+set_option() {
+  case $1 in
+    --context) context=$2 ;;
+    --namespace) namespace=$2 ;;
+    --values) values_file=$2 ;;
+    --redis-values) redis_values_file=$2 ;;
+    --ingress) ingress_address=$2 ;;
+    --platform) platform=$2 ;;
+    --timeout) timeout=$2 ;;
+    *) refuse "option" "$1" "those of ./deploy.sh --help" ;;
+  esac
+}
+
+set_positional() {
+  local names=(image_name image_tag project_name base_url env)
+  [ $# -ge 5 ] || refuse "${names[$#]}" "nothing" "<image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
+  [ $# -eq 5 ] || refuse "argument 6" "$6" "five: <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
+  image_name=$1 image_tag=$2 project=$3 base_url=$4 environment=$5
+  namespace=${namespace:-$project}
+  check_image_name
+  check_image_tag
+  check_dns_label project_name "$project" 40
+  check_base_url
+  check_dns_label --namespace "$namespace" 63
+  case $environment in dev | staging | prod) ;; *) refuse env "$environment" "dev, staging or prod" ;; esac
+  check_options
+}
+
+# The grammar of image references: [host[:port]/]name[/name...], names in lower case.
+check_image_name() {
+  local allowed='registry and repository in lower case, without tag or digest (registry.example.com/team/visits)'
+  local host='([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?'
+  local name='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
+  if [ "${#image_name}" -gt 255 ] || ! [[ $image_name =~ ^($host/)?$name(/$name)*$ ]]; then
+    refuse image_name "$image_name" "$allowed"
+  fi
+}
+
+check_image_tag() {
+  if ! [[ $image_tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]]; then
+    refuse image_tag "$image_tag" "letters, digits, _ . -, not first . or -, at most 128 characters"
+  fi
+}
+
+# check_dns_label ARGUMENT GIVEN LENGTH. A project names Services, so it begins with a letter; what is appended
+# to it (-redis, a revision) needs the room past its 40 characters.
+check_dns_label() {
+  if [ "${#2}" -gt "$3" ] || ! [[ $2 =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]]; then
+    refuse "$1" "$2" "lower-case letters, digits and -, first a letter, last no -, at most $3 characters"
+  fi
+  case $2 in
+    default | kube-*) refuse "$1" "$2" "a name of its own, not «default» or «kube-…»" ;;
+  esac
+}
+
+check_base_url() {
+  local label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+  if [ "${#base_url}" -gt 253 ] || ! [[ $base_url =~ ^$label(\.$label)*$ ]] || [[ $base_url =~ ^[0-9.]+$ ]]; then
+    refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
+  fi
+}
+
+check_options() {
+  local port='[0-9]{1,5}'
+  [[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || refuse --timeout "$timeout" "whole seconds, 1 to 99999"
+  [[ -z $ingress_address || $ingress_address =~ ^[^:/[:space:]]+:$port$ ]] ||
+    refuse --ingress "$ingress_address" "HOST:PORT"
+  [[ -z $platform || $platform =~ ^linux/[a-z0-9]+(/v[0-9]+)?$ ]] || refuse --platform "$platform" "linux/ARCH, as linux/arm64"
+  [ -z "$values_file" ] || [ -r "$values_file" ] || refuse --values "$values_file" "a file that can be read"
+  [ -z "$redis_values_file" ] || [ -r "$redis_values_file" ] ||
+    refuse --redis-values "$redis_values_file" "a file that can be read"
+}

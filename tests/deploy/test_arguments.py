@@ -1,0 +1,180 @@
+"""deploy.sh refuses a wrong command line in one line, with exit status 2, before it starts any tool."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = ["localhost:5000/visits", "1.0.0", "visits", "visits.test", "dev"]
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder of tools that only record that they were started."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ["docker", "podman", "kubectl", "helm", "git", "curl"]:
+        tool = folder / name
+        tool.write_text(f'#!/bin/sh\necho "{name} $*" >>"{tmp_path}/started"\nexit 1\n')
+        tool.chmod(0o755)
+    return folder
+
+
+def deploy(arguments: list[str], tools: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOY_")}
+    path = f"{tools}:{os.environ['PATH']}"
+    return subprocess.run(
+        [str(ROOT / "deploy.sh"), *arguments],
+        env={**inherited, "PATH": path, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def with_argument(position: int, value: str) -> list[str]:
+    return [*GOOD[:position], value, *GOOD[position + 1 :]]
+
+
+REFUSED = [
+    ("image_name", []),
+    ("image_tag", GOOD[:1]),
+    ("project_name", GOOD[:2]),
+    ("base_url", GOOD[:3]),
+    ("env", GOOD[:4]),
+    ("argument 6", [*GOOD, "more"]),
+    *[
+        ("image_name", with_argument(0, value))
+        for value in ["", "visits:1.0", "Visits", "localhost:5000/", "a//b", "visits@sha256:0", "a b", "a\nb"]
+        + ["https://registry.test/visits", "a/" * 128 + "a"]
+    ],
+    *[
+        ("image_tag", with_argument(1, value))
+        for value in ["", ".1", "a b", "1/2", "1:2", "ü", "v" * 129, "$(id)", "1.0\n"]
+    ],
+    *[
+        ("project_name", with_argument(2, value))
+        for value in ["", "Visits", "1st", "a_b", "a-", "p" * 41, "default", "kube-system", "a.b", "a\n"]
+    ],
+    *[
+        ("base_url", with_argument(3, value))
+        for value in [
+            "",
+            "http://visits.test",
+            "visits.test:80",
+            "visits.test/a",
+            "Visits.test",
+            "a..b",
+            ".a",
+            "a.",
+        ]
+        + ["192.0.2.1", "a_b.test", "l" * 64 + ".test", "*.test", "a." * 127 + "aa"]
+    ],
+    *[("env", with_argument(4, value)) for value in ["", "qa", "DEV", "production", "dev "]],
+    ("option", [*GOOD, "--force"]),
+    ("option", [*GOOD, "-x"]),
+    ("--timeout", [*GOOD, "--timeout", "0"]),
+    ("--timeout", [*GOOD, "--timeout=soon"]),
+    ("--timeout", [*GOOD, "--timeout"]),
+    ("--ingress", [*GOOD, "--ingress", "127.0.0.1"]),
+    ("--platform", [*GOOD, "--platform", "amd64"]),
+    ("--namespace", [*GOOD, "--namespace", "kube-system"]),
+    ("--values", [*GOOD, "--values", "/no/such/file"]),
+    ("--redis-values", [*GOOD, "--redis-values", "/no/such/file"]),
+]
+
+
+@pytest.mark.parametrize(("argument", "arguments"), REFUSED)
+def test_refuses(argument: str, arguments: list[str], tools: Path) -> None:
+    done = deploy(arguments, tools)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith(f"deploy.sh: {argument}: got «")
+    assert "allowed: " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert not (tools.parent / "started").exists(), "a tool was started"
+
+
+def test_one_line_names_what_was_given_and_what_is_allowed(tools: Path) -> None:
+    done = deploy(with_argument(4, "qa"), tools)
+    assert done.stderr == "deploy.sh: env: got «qa», allowed: dev, staging or prod\n"
+
+
+ACCEPTED = [
+    GOOD,
+    with_argument(0, "visits"),
+    with_argument(0, "Registry.example.com:5000/team/a__b/visits-api"),
+    with_argument(1, "58467965"),
+    with_argument(1, "v" * 128),
+    with_argument(2, "p" * 40),
+    with_argument(3, "xn--bcher-kva.example"),
+    [
+        "--timeout",
+        "60",
+        *GOOD,
+        "--ingress=127.0.0.1:8080",
+        "--platform",
+        "linux/arm64/v8",
+        "--namespace",
+        "n" * 63,
+    ],
+]
+
+
+@pytest.mark.parametrize("arguments", ACCEPTED)
+def test_accepts(arguments: list[str], tools: Path) -> None:
+    """Good arguments get as far as the first tool, which the fixture makes fail."""
+    done = deploy(arguments, tools)
+    assert done.returncode == 3, done.stderr
+    assert (tools.parent / "started").exists()
+
+
+def test_help_tells_every_option_and_exit_status(tools: Path) -> None:
+    done = deploy(["--help"], tools)
+    assert done.returncode == 0
+    for word in ["--no-build", "--context", "--values", "--ingress", "--timeout"]:
+        assert word in done.stdout
+
+
+def test_version_is_the_charts(tools: Path) -> None:
+    chart = (ROOT / ".helm" / "Chart.yaml").read_text()
+    version = next(line.split()[1] for line in chart.splitlines() if line.startswith("version:"))
+    assert deploy(["--version"], tools).stdout == f"deploy.sh {version}\n"
+
+
+def test_prod_wants_its_context_named(tools: Path) -> None:
+    done = deploy(with_argument(4, "prod"), tools)
+    assert done.returncode == 3
+    assert "prod: the kube context must be named" in done.stderr
+
+
+def test_another_context_than_the_expected_is_refused(tools: Path) -> None:
+    done = deploy([*with_argument(4, "prod"), "--context", "testing"], tools, DEPLOY_CONTEXT="production")
+    assert done.returncode == 3
+    assert "«testing»" in done.stderr
+    assert "«production»" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["kubectl", "helm"])
+def test_a_missing_tool_is_named(missing: str, tools: Path, tmp_path: Path) -> None:
+    """The PATH holds what a plain system has, less one tool."""
+    (tools / missing).unlink()
+    system = tmp_path / "system"
+    system.mkdir()
+    for name in ["bash", "dirname", "mktemp", "rm", "sed", "tail", "tr"]:
+        found = next(Path(p, name) for p in os.environ["PATH"].split(":") if Path(p, name).exists())
+        (system / name).symlink_to(found)
+    done = subprocess.run(
+        [str(system / "bash"), str(ROOT / "deploy.sh"), *GOOD],
+        env={"PATH": f"{tools}:{system}"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr.count("\n") <= 3
+    assert f"{missing}: not found on PATH" in done.stderr
