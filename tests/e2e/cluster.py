@@ -1,0 +1,139 @@
+"""The cluster under test as its operators reach it: deploy.sh, kubectl, and HTTP through the ingress."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NO_CLUSTER = """
+The end-to-end tests need a cluster, and {missing} is missing. They read:
+  KUBECONFIG     the kube config of a cluster where they may create namespaces
+  REGISTRY       a registry that docker may push to and the cluster's nodes pull from
+  INGRESS_HTTP   HOST:PORT of the ingress controller's http entrance, on 127.0.0.1
+One way to get these:  minikube start --addons=ingress,metrics-server,registry
+                       (README.md, "On minikube", has the port-forwards that go with it)
+Another:               kind create cluster, with ingress-nginx, metrics-server and a local registry installed
+"""
+
+
+class NoClusterError(Exception):
+    """Something the tests need of their environment is not there; the text says how to get it."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the tests' cluster is. Requests go to `ingress` on this machine only."""
+
+    registry: str
+    ingress: str
+
+    @classmethod
+    def from_environment(cls) -> "Cluster":
+        for name in ["KUBECONFIG", "REGISTRY", "INGRESS_HTTP"]:
+            if not os.environ.get(name):
+                raise NoClusterError(NO_CLUSTER.format(missing=name))
+        if not os.environ["INGRESS_HTTP"].startswith(("127.0.0.1:", "localhost:")):
+            raise NoClusterError(NO_CLUSTER.format(missing="an INGRESS_HTTP on 127.0.0.1"))
+        try:
+            subprocess.run(
+                ["kubectl", "get", "--raw", "/readyz"], check=True, capture_output=True, timeout=30
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NoClusterError(NO_CLUSTER.format(missing="an API server that answers")) from error
+        return cls(registry=os.environ["REGISTRY"], ingress=os.environ["INGRESS_HTTP"])
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: str
+
+    @property
+    def json(self) -> dict[str, object]:
+        document = json.loads(self.body)
+        assert isinstance(document, dict)
+        return document
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project deployed to the cluster, in a namespace of its own name."""
+
+    cluster: Cluster
+    name: str
+
+    @property
+    def host(self) -> str:
+        return f"{self.name}.test"
+
+    def deploy(self, tag: str, *options: str, environment: str = "dev") -> subprocess.CompletedProcess[str]:
+        """Run the real deploy.sh, show what it prints, and return it."""
+        image = f"{self.cluster.registry}/visits"
+        arguments = [image, tag, self.name, self.host, environment, "--ingress", self.cluster.ingress]
+        return shown("./deploy.sh", *arguments, *options)
+
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["kubectl", "--namespace", self.name, *arguments], capture_output=True, text=True, check=False
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def get(self, path: str, accept: str = "application/json", method: str = "GET") -> Answer:
+        """Ask through the ingress, as a visitor does."""
+        connection = HTTPConnection(self.cluster.ingress, timeout=10)
+        try:
+            connection.request(method, path, headers={"Host": self.host, "Accept": accept})
+            response = connection.getresponse()
+            return Answer(response.status, response.read().decode())
+        finally:
+            connection.close()
+
+    def get_from_pod(self, pod: str, path: str) -> Answer:
+        """Ask one pod, through the API server."""
+        raw = f"/api/v1/namespaces/{self.name}/pods/{pod}:8000/proxy{path}"
+        done = subprocess.run(["kubectl", "get", "--raw", raw], capture_output=True, text=True, check=False)
+        return Answer(200 if done.returncode == 0 else 503, done.stdout or done.stderr)
+
+    def pods(self, component: str = "visits") -> list[str]:
+        """Names of the pods that are ready and not ending."""
+        selector = f"app.kubernetes.io/name={component}"
+        listed = json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
+        return [
+            pod["metadata"]["name"]
+            for pod in listed
+            if "deletionTimestamp" not in pod["metadata"]
+            and any(
+                c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", [])
+            )
+        ]
+
+    def delete(self) -> None:
+        self.kubectl("delete", "namespace", self.name, "--ignore-not-found", "--timeout=120s")
+
+
+def shown(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command from the project's folder; print it and its output."""
+    print(f"\n+ {' '.join(command)}", flush=True)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    sys.stdout.write(done.stderr + done.stdout)
+    sys.stdout.flush()
+    return done
+
+
+def eventually(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
+    """Wait until the condition holds; the assertion names what never did."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
