@@ -1,0 +1,1 @@
+"""The service: a web API that counts visits in Redis."""

@@ -1,0 +1,40 @@
+"""`python -m app`: exit code 0 after a drain, 1 when it cannot listen, 2 for a bad setting."""
+
+import asyncio
+import sys
+
+from app.server import CannotListen, main
+from app.settings import Settings, SettingsError, load_settings
+from app.telemetry.logs import configure_logs
+
+EXIT_CANNOT_LISTEN = 1
+EXIT_BAD_SETTING = 2
+
+
+def run(settings: Settings) -> int:
+    """Serve with these settings; return the exit code."""
+    configure_logs(settings)
+    try:
+        asyncio.run(main(settings))
+    except CannotListen as error:
+        return complain(error, EXIT_CANNOT_LISTEN)
+    return 0
+
+
+def complain(error: Exception, code: int) -> int:
+    """Say in one line why the service does not run."""
+    sys.stderr.write(f"visits: {error}\n")
+    return code
+
+
+def start() -> int:
+    """Read the settings and serve."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return complain(error, EXIT_BAD_SETTING)
+    return run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(start())

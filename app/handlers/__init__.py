@@ -1,0 +1,1 @@
+"""HTTP endpoints, one file each; each ends with its own routes."""

@@ -1,0 +1,171 @@
+"""What all handlers share: identity, limits, deadline, headers, errors."""
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, ClassVar
+
+import structlog
+from tornado.web import HTTPError, RequestHandler
+
+from app.counter import CounterUnavailable
+from app.handlers.negotiation import preferred
+from app.problem import CONTENT_TYPE, problem_body, title_of
+from app.request_policy import RequestPolicy, request_id_of
+
+RETRY_AFTER_SECONDS = 1
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(HTTPError):
+    """An error with a sentence for the client."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status)
+        self.detail = detail
+
+
+class BaseHandler(RequestHandler):
+    """Base of every handler. Needs `policy` in the application's settings."""
+
+    route: ClassVar[str] = "unmatched"
+    """The pattern that led here: the label of metrics and logs, never the raw path."""
+    is_probe: ClassVar[bool] = False
+    """Probes answer whatever the load, the Host and the time; they bound themselves."""
+
+    deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def policy(self) -> RequestPolicy:
+        policy: RequestPolicy = self.application.settings["policy"]
+        return policy
+
+    @property
+    def request_id(self) -> str:
+        # Kept on the request: Tornado asks for the default headers again when it turns to an error.
+        known: str | None = getattr(self.request, "request_id", None)
+        if known is None:
+            known = request_id_of(self.request.headers)
+            self.request.request_id = known  # type: ignore[attr-defined]
+        return known
+
+    @property
+    def client_address(self) -> str:
+        return self.policy.client_address(str(self.request.remote_ip), self.request.headers)
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in self.policy.headers.items():
+            self.set_header(name, value)
+        self.set_header("X-Request-ID", self.request_id)
+
+    def compute_etag(self) -> str | None:
+        """No 304: a counted visit always gets its page."""
+        return None
+
+    def prepare(self) -> Awaitable[None] | None:
+        structlog.contextvars.bind_contextvars(request_id=self.request_id)
+        self.policy.in_flight.hold(self.request.connection)
+        if self.is_probe:
+            return None
+        settings = self.policy.settings
+        # prepare runs in the task that answers the request, so ending this task ends the work.
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self.deadline = loop.call_later(settings.request_timeout, self._give_up, task)
+        if not self.policy.allows_host(self.request.host):
+            raise Problem(400, "This host name is not served here.")
+        if len(self.policy.in_flight) > settings.max_in_flight:
+            raise Problem(503, "Too many requests are in flight; try again in a moment.")
+        return None
+
+    def on_finish(self) -> None:
+        if self.deadline is not None:
+            self.deadline.cancel()
+        self.policy.in_flight.release(self.request.connection)
+
+    def _give_up(self, task: asyncio.Task[Any] | None) -> None:
+        if not self._finished:
+            log.warning("request timed out", route=self.route, seconds=self.policy.settings.request_timeout)
+            self.send_error(503, detail="The answer took too long; try again in a moment.")
+        if task is not None:
+            task.cancel()
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's signature
+        exception = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(exception, CounterUnavailable):
+            status_code = 503
+        self.set_status(status_code)
+        if status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            self.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
+        self.write_problem(status_code, kwargs.get("detail") or self._detail_of(status_code, exception))
+        self.finish()
+
+    def write_problem(self, status: int, detail: str) -> None:
+        """Write an error page for a browser, a problem document for everyone else."""
+        self.set_header("Vary", "Accept")
+        if preferred(self.request.headers.get("Accept", ""), otherwise="json") == "html":
+            self.set_header("Content-Type", "text/html; charset=utf-8")
+            self.write(
+                self.render_string(
+                    "error.html",
+                    status=status,
+                    title=title_of(status),
+                    detail=detail,
+                    request_id=self.request_id,
+                )
+            )
+        else:
+            self.set_header("Content-Type", CONTENT_TYPE)
+            self.write(problem_body(status, detail, self.request_id))
+
+    def write_json(self, document: dict[str, Any]) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps(document))
+
+    @classmethod
+    def allowed_methods(cls) -> list[str]:
+        """Return the methods that this handler implements."""
+        return [
+            method
+            for method in RequestHandler.SUPPORTED_METHODS
+            if getattr(cls, method.lower()) is not getattr(RequestHandler, method.lower())
+        ]
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log what is ours; what the client did wrong is in the access log already."""
+        if isinstance(value, CounterUnavailable):
+            log.warning("counter unavailable", reason=value.reason, route=self.route)
+        elif not isinstance(value, HTTPError):
+            log.error("unexpected error", route=self.route, exc_info=(typ, value, tb))
+
+    def _detail_of(self, status: int, exception: BaseException | None) -> str:
+        if isinstance(exception, Problem):
+            return exception.detail
+        if isinstance(exception, CounterUnavailable):
+            return "The counter is not available right now; try again in a moment."
+        if status == HTTPStatus.NOT_FOUND:
+            return "There is nothing at this address."
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            return f"This address answers to {', '.join(self.allowed_methods()) or 'no method'} only."
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return "Something went wrong here; the request ID finds it in the log."
+        return "The request could not be understood."
+
+
+class ApiHandler(BaseHandler):
+    """Base of the API: its errors are problem documents for everyone."""
+
+    def write_problem(self, status: int, detail: str) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE)
+        self.write(problem_body(status, detail, self.request_id))

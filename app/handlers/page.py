@@ -1,0 +1,34 @@
+"""`GET /`: counts a visit and shows the page."""
+
+from app.counter import Counter
+from app.handlers.base import BaseHandler
+from app.handlers.negotiation import preferred
+from app.handlers.routes import Route, route
+
+
+class PageHandler(BaseHandler):
+    """The page for people; the same as JSON when the Accept header prefers it."""
+
+    route = "/"
+
+    def initialize(self, counter: Counter) -> None:
+        self.counter = counter
+
+    async def get(self) -> None:
+        self.show(await self.counter.increment())
+
+    async def head(self) -> None:
+        """Answer as GET would, without counting."""
+        self.show(await self.counter.value())
+
+    def show(self, value: int) -> None:
+        environment = self.policy.settings.environment
+        self.set_header("Vary", "Accept")
+        if preferred(self.request.headers.get("Accept", ""), otherwise="html") == "json":
+            self.write_json({"counter": value, "environment": environment})
+        else:
+            self.render("page.html", counter=value, environment=environment)
+
+
+def page_routes(counter: Counter) -> list[Route]:
+    return [route(PageHandler, counter=counter)]

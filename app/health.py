@@ -1,0 +1,89 @@
+"""Whether the service may get visitors: the state machine starting → ready → draining, and the bounded ping."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from enum import Enum
+
+import structlog
+
+from app.redis_client import REDIS_TROUBLE, RedisClient, failure_reason
+
+REUSE_SECONDS = 0.1
+"""A burst of probes shares one answer this long; far below any probe's period."""
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class State(Enum):
+    """The life of a process, in order; it never goes back."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+
+
+class Health:
+    """Answers the probes."""
+
+    def __init__(
+        self, redis: RedisClient, timeout: float, on_failure: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._redis = redis
+        self._timeout = timeout
+        self._on_failure = on_failure
+        self._ping: asyncio.Task[str | None] | None = None
+        self._pinged_at = float("-inf")
+        self._trouble: str | None = "not asked yet"
+        self.state = State.STARTING
+
+    @property
+    def is_ready(self) -> bool:
+        """What the last probe found; asks nothing."""
+        return self.state is State.READY and self._trouble is None
+
+    async def redis_trouble(self) -> str | None:
+        """Ping Redis, for at most the timeout (seconds); return what is wrong, None if it answered."""
+        now = asyncio.get_running_loop().time()
+        if self._ping is None or (self._ping.done() and now - self._pinged_at > REUSE_SECONDS):
+            self._ping = asyncio.create_task(self._ask())
+        # A probe that gives up must not end the ping that others wait for.
+        return await asyncio.shield(self._ping)
+
+    async def not_ready_because(self) -> str | None:
+        """Return why no visitor should come here, None if the service is ready."""
+        if self.state is State.DRAINING:
+            return "draining"
+        trouble = await self.redis_trouble()
+        # The state may have changed while the ping was away.
+        if self.state is not State.READY:
+            return self.state.value
+        return None if trouble is None else f"redis: {trouble}"
+
+    async def become_ready(self) -> None:
+        """Return once Redis answered for the first time, asking with growing, jittered pauses."""
+        pause = FIRST_PAUSE
+        while (trouble := await self.redis_trouble()) is not None and self.state is State.STARTING:
+            log.warning("waiting for redis", reason=trouble, pause_seconds=round(pause, 2))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
+            pause = min(pause * 2, LONGEST_PAUSE)
+        if self.state is State.STARTING:
+            self.state = State.READY
+
+    def drain(self) -> None:
+        """From now on not ready, for good."""
+        self.state = State.DRAINING
+
+    async def _ask(self) -> str | None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._redis.ping()
+        except REDIS_TROUBLE as error:
+            self._trouble = failure_reason(error)
+            self._on_failure(self._trouble)
+        else:
+            self._trouble = None
+        self._pinged_at = asyncio.get_running_loop().time()
+        return self._trouble

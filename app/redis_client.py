@@ -1,0 +1,147 @@
+"""One factory for every way to reach Redis: standalone, URL, Sentinel, Cluster."""
+
+from typing import Any, TypeAlias
+
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluster, Sentinel, SSLConnection
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError as RedisConnectionError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError as RedisTimeoutError,
+)
+
+from app.settings import Settings
+
+RedisClient: TypeAlias = Redis | RedisCluster
+
+REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
+"""What a command may raise when Redis, the network or the data is at fault."""
+
+
+class CurrentCredentials(CredentialProvider):
+    """Reads the credentials again at every connect, so that a rotated file needs no restart."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        settings = self._settings.fresh()
+        in_url = parse_url(settings.redis_url.get_secret_value()) if settings.redis_url else {}
+        username = (
+            settings.redis_username.get_secret_value() if settings.redis_username else in_url.get("username")
+        )
+        password = (
+            settings.redis_password.get_secret_value() if settings.redis_password else in_url.get("password")
+        )
+        return (username, password or "") if username else (password or "",)
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        return self.get_credentials()
+
+
+def make_redis(settings: Settings, max_connections: int) -> RedisClient:
+    """Build a client; it connects at its first command. The caller closes it with `aclose()`."""
+    options: dict[str, Any] = {
+        "client_name": "visits",
+        "socket_timeout": settings.redis_timeout,
+        "socket_connect_timeout": settings.redis_timeout,
+        "socket_keepalive": True,
+        # A command whose reply was lost may have been applied: sending it again would count a visit twice.
+        "retry": Retry(NoBackoff(), 0),
+        # RESP2 needs no HELLO, which some managed proxies refuse.
+        "protocol": 2,
+    }
+    if _has_credentials(settings):
+        options["credential_provider"] = CurrentCredentials(settings)
+    if settings.redis_cluster:
+        tls = {"ssl": True, **_tls_options(settings)} if settings.redis_tls else {}
+        return RedisCluster(
+            host=settings.redis_host,
+            port=settings.redis_port,
+            max_connections=max_connections,
+            **tls,
+            **options,
+        )
+    if settings.redis_sentinels:
+        return _from_sentinels(settings, max_connections, options)
+    return Redis.from_pool(_pool(settings, max_connections, options))
+
+
+def _has_credentials(settings: Settings) -> bool:
+    # With SECRETS_DIR a password may appear later, so ask at every connect.
+    in_url = settings.redis_url is not None and "@" in settings.redis_url.get_secret_value()
+    return bool(settings.redis_username or settings.redis_password or in_url or settings.secrets_dir)
+
+
+def _from_sentinels(settings: Settings, max_connections: int, options: dict[str, Any]) -> Redis:
+    if settings.redis_tls:
+        options |= {"ssl": True, **_tls_options(settings)}
+    sentinel_options = {name: value for name, value in options.items() if name != "credential_provider"}
+    sentinel = Sentinel(
+        settings.redis_sentinels,
+        sentinel_kwargs=sentinel_options,
+        db=settings.redis_db,
+        max_connections=max_connections,
+        **options,
+    )
+    return sentinel.master_for(settings.redis_sentinel_master)
+
+
+def _pool(settings: Settings, max_connections: int, options: dict[str, Any]) -> BlockingConnectionPool:
+    if settings.redis_url is not None:
+        where = dict(parse_url(settings.redis_url.get_secret_value()))
+        # They come from CurrentCredentials, and redis-py refuses both.
+        where.pop("username", None)
+        where.pop("password", None)
+    else:
+        where = {"host": settings.redis_host, "port": settings.redis_port, "db": settings.redis_db}
+        where["connection_class"] = SSLConnection if settings.redis_tls else Connection
+    if where.get("connection_class") is SSLConnection:
+        where |= _tls_options(settings)
+    if "path" in where:
+        del options["socket_keepalive"]
+    # What the settings say wins over the URL's query, except where Redis is.
+    return BlockingConnectionPool(
+        max_connections=max_connections, timeout=settings.redis_timeout, **{**where, **options}
+    )
+
+
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    files = {
+        "ssl_ca_certs": settings.redis_tls_ca_file,
+        "ssl_certfile": settings.redis_tls_cert_file,
+        "ssl_keyfile": settings.redis_tls_key_file,
+    }
+    return {"ssl_cert_reqs": "required", "ssl_check_hostname": True} | {
+        name: str(path) for name, path in files.items() if path is not None
+    }
+
+
+def failure_reason(error: BaseException) -> str:
+    """Name what went wrong, in a small fixed set of words that suit a metric's label and a probe's answer."""
+    named: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+        ((RedisTimeoutError, TimeoutError), "timeout"),
+        ((AuthenticationError, NoPermissionError), "authentication"),
+        (BusyLoadingError, "loading"),
+        (ReadOnlyError, "read only"),
+        (MasterDownError, "master down"),
+        (OutOfMemoryError, "out of memory"),
+        ((RedisConnectionError, OSError), "connection"),
+        (ResponseError, "refused command"),
+    )
+    text = str(error).lower()
+    if "wrongtype" in text or "not an integer" in text:
+        return "not an integer"
+    if "overflow" in text:
+        return "overflow"
+    return next((word for kind, word in named if isinstance(error, kind)), "error")

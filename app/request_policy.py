@@ -1,0 +1,111 @@
+"""What holds for every request: limits, identity, response headers, and how many are in flight."""
+
+import asyncio
+import re
+import secrets
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from tornado.httputil import HTTPHeaders
+
+from app.settings import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class InFlight:
+    """The requests whose work or whose response is not finished.
+
+    A request is held by its connection, from its header until its response is flushed, and by its handler,
+    which may outlive a visitor who left. It is in flight while either holds it.
+    """
+
+    def __init__(self) -> None:
+        self._holds: dict[object, int] = {}
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._holds)
+
+    def hold(self, request: object) -> None:
+        """Count `request` in, or hold it once more."""
+        self._none.clear()
+        self._holds[request] = self._holds.get(request, 0) + 1
+
+    def release(self, request: object) -> None:
+        """Undo one hold."""
+        holds = self._holds.get(request, 0) - 1
+        if holds > 0:
+            self._holds[request] = holds
+        else:
+            self._holds.pop(request, None)
+        if not self._holds:
+            self._none.set()
+
+    async def wait_until_none(self) -> None:
+        """Return once no request is in flight."""
+        await self._none.wait()
+
+
+@dataclass(frozen=True)
+class RequestPolicy:
+    """Handed to every handler and to the transport."""
+
+    settings: Settings
+    headers: dict[str, str]
+    in_flight: InFlight = field(default_factory=InFlight)
+
+    def allows_host(self, host: str) -> bool:
+        """Tell whether a Host header (with or without port) is one that ALLOWED_HOSTS names."""
+        allowed = self.settings.allowed_hosts
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        return not allowed or name.lower() in {entry.lower() for entry in allowed}
+
+    def client_address(self, peer: str, headers: HTTPHeaders) -> str:
+        """Return the visitor's address: the last X-Forwarded-For entry that no trusted proxy wrote about itself."""
+        address = peer
+        forwarded = ",".join(headers.get_list("X-Forwarded-For")).split(",")
+        while self._is_trusted(address) and forwarded:
+            candidate = forwarded.pop().strip()
+            if not _is_address(candidate):
+                break
+            address = candidate
+        return address
+
+    def _is_trusted(self, address: str) -> bool:
+        return _is_address(address) and any(
+            ip_address(address) in network for network in self.settings.trusted_proxies
+        )
+
+
+def make_policy(settings: Settings) -> RequestPolicy:
+    """Build the policy that the settings ask for."""
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+            "frame-ancestors 'none'"
+        ),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if settings.hsts_seconds:
+        headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}; includeSubDomains"
+    return RequestPolicy(settings, headers)
+
+
+def request_id_of(headers: HTTPHeaders | None) -> str:
+    """Take over a well-formed X-Request-ID, else make one."""
+    given = headers.get_list("X-Request-ID") if headers is not None else []
+    if len(given) == 1 and REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return secrets.token_hex(16)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

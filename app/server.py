@@ -1,0 +1,185 @@
+"""The route table, the middleware order and the lifecycle."""
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import structlog
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from app.counter import Counter
+from app.handlers.base import BaseHandler
+from app.handlers.counter_api import counter_routes
+from app.handlers.errors import NotFoundHandler
+from app.handlers.metrics import metrics_routes
+from app.handlers.page import page_routes
+from app.handlers.probes import probe_routes
+from app.handlers.routes import Route
+from app.handlers.static import StaticHandler
+from app.handlers.version import version_routes
+from app.health import Health
+from app.redis_client import make_redis
+from app.request_policy import RequestPolicy, make_policy
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.telemetry.requests import RequestTelemetry
+from app.transport import Transport
+
+HERE = Path(__file__).resolve().parent
+COUNTER_CONNECTIONS = 32
+PROBE_CONNECTIONS = 1
+"""The ping has a connection of its own: visitors who wait for theirs must not make the pod unready."""
+BACKLOG = 1024
+
+log = structlog.get_logger(__name__)
+
+
+class CannotListen(Exception):
+    """The address cannot be bound; the message names it and what to do."""
+
+
+def make_app(
+    policy: RequestPolicy, counter: Counter, health: Health, telemetry: RequestTelemetry
+) -> Application:
+    """Build the public application.
+
+    A request passes, in this order: Transport (framing, size, pace), BaseHandler.prepare (deadline, Host,
+    in-flight limit), its handler, and record (metrics, access log).
+    """
+    return _application(
+        [
+            *page_routes(counter),
+            *counter_routes(counter),
+            *probe_routes(health),
+            *version_routes(),
+        ],
+        policy,
+        telemetry,
+        static_path=str(HERE / "static"),
+        static_handler_class=StaticHandler,
+    )
+
+
+def make_admin_app(policy: RequestPolicy, metrics: Metrics, telemetry: RequestTelemetry) -> Application:
+    """Build the application of the admin listener."""
+    return _application(metrics_routes(metrics), policy, telemetry, static_path=str(HERE / "static"))
+
+
+def _application(
+    routes: list[Route], policy: RequestPolicy, telemetry: RequestTelemetry, **settings: object
+) -> Application:
+    def record(handler: RequestHandler) -> None:
+        assert isinstance(handler, BaseHandler)  # noqa: S101 - every handler here is one
+        telemetry.record(
+            handler.request_id,
+            str(handler.request.method),
+            handler.route,
+            handler.get_status(),
+            handler.request.request_time(),
+            handler.client_address,
+            quiet=handler.is_probe,
+        )
+
+    return Application(
+        routes,
+        policy=policy,
+        log_function=record,
+        template_path=str(HERE / "templates"),
+        default_handler_class=NotFoundHandler,
+        **settings,
+    )
+
+
+async def main(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotListen."""
+    policy = make_policy(settings)
+    metrics = Metrics(settings)
+    telemetry = RequestTelemetry(metrics)
+    redis = make_redis(settings, COUNTER_CONNECTIONS)
+    probe_redis = make_redis(settings, PROBE_CONNECTIONS)
+    counter = Counter(redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
+    health = Health(probe_redis, settings.redis_timeout, metrics.count_redis_failure)
+    metrics.watch(in_flight=lambda: len(policy.in_flight), is_ready=lambda: health.is_ready)
+    transport = Transport(make_app(policy, counter, health, telemetry), policy, telemetry)
+    admin = Transport(make_admin_app(policy, metrics, telemetry), policy, telemetry)
+
+    stop = _stop_signal()
+    addresses = {"url": _listen(transport, settings.host, settings.port, "PORT")}
+    if settings.admin_port:
+        addresses["admin_url"] = _listen(admin, settings.admin_address, settings.admin_port, "ADMIN_PORT")
+    log.info("listening", environment=settings.environment, version=settings.version, **addresses)
+
+    starting = asyncio.create_task(_start(health))
+    await stop.wait()
+    starting.cancel()
+    await drain(settings, health, transport, policy)
+
+    admin.stop()
+    await admin.close_all_connections()
+    await redis.aclose()
+    await probe_redis.aclose()
+    log.info("stopped")
+
+
+async def _start(health: Health) -> None:
+    await health.become_ready()
+    log.info("ready")
+
+
+async def drain(settings: Settings, health: Health, transport: Transport, policy: RequestPolicy) -> None:
+    """Let no visitor notice: not ready, endpoints withdrawn, no new ones, the last answer flushed, closed."""
+    health.drain()
+    # Busy keep-alive connections close with their next answer, while a new one still finds the listener.
+    transport.end_keep_alive()
+    log.info("draining", in_flight=len(policy.in_flight), delay_seconds=settings.drain_delay)
+    await asyncio.sleep(settings.drain_delay)
+    transport.stop()
+    try:
+        async with asyncio.timeout(settings.drain_timeout):
+            await policy.in_flight.wait_until_none()
+    except TimeoutError:
+        log.warning("drain timed out", in_flight=len(policy.in_flight), seconds=settings.drain_timeout)
+    await transport.close_all_connections()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Return an event that the first SIGTERM or SIGINT sets; the second ends the process at once."""
+    stop = asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            log.warning("ended by a second signal", signal=number.name)
+            # Not by the signal's default action: the kernel withholds that from a container's first process.
+            os._exit(128 + number)
+        log.info("stopping", signal=number.name)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
+
+
+def _listen(transport: Transport, host: str, port: int, setting: str) -> str:
+    """Bind and accept; return the URL, with the port that was bound."""
+    try:
+        sockets = bind_sockets(port, host, backlog=BACKLOG)
+    except OSError as error:
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            f"stop what listens there, or set {setting} to another port"
+        ) from None
+    transport.add_sockets(sockets)
+    return f"http://{_in_url(host)}:{_port_of(sockets[0])}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _port_of(bound: socket.socket) -> int:
+    port: int = bound.getsockname()[1]
+    return port

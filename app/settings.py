@@ -1,0 +1,224 @@
+"""Every setting, once. The name in capitals is its name in the environment, the chart and the docs."""
+
+import os
+import sys
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """A setting is not usable; the message names the variable, what was given and what is allowed."""
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    parts = _split(value)
+    return (
+        [ip_network(part) if isinstance(part, str) else part for part in parts]
+        if isinstance(parts, list)
+        else parts
+    )
+
+
+def _addresses(value: object) -> object:
+    parts = _split(value)
+    if not isinstance(parts, list):
+        return parts
+    return [_address(part) if isinstance(part, str) else part for part in parts]
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(text)
+    return host.strip("[]"), int(port)
+
+
+def _level(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _blank_is_none(value: object) -> object:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return None if text == "" else value
+
+
+Port = Annotated[int, Field(ge=0, le=65535, description="a whole number from 0 to 65535")]
+Seconds = Annotated[
+    float, Field(gt=0, le=86400, allow_inf_nan=False, description="seconds, above 0, at most 86400")
+]
+Delay = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False, description="seconds, from 0 to 86400")]
+Flag = Annotated[bool, Field(description="true or false")]
+Text = Annotated[str, Field(min_length=1, description="a text that is not empty")]
+Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), Field(description="a text")]
+ExistingFile = Annotated[Path, Field(description="the path of a readable file")]
+Names = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_split), Field(description="names separated by commas")
+]
+Networks = Annotated[
+    tuple[IPv4Network | IPv6Network, ...],
+    NoDecode,
+    BeforeValidator(_networks),
+    Field(description="addresses or networks separated by commas, such as 10.0.0.0/8"),
+]
+Addresses = Annotated[
+    tuple[tuple[str, int], ...],
+    NoDecode,
+    BeforeValidator(_addresses),
+    Field(description="host:port separated by commas"),
+]
+
+
+class Settings(BaseSettings):
+    """All settings of the service. A description says what is allowed and is quoted when a value is not."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Text = "DEV"
+
+    host: Text = "localhost"
+    port: Port = 8000
+    admin_host: Text | None = None
+    """Where /metrics listens; the public HOST unless set."""
+    admin_port: Port = 8001
+    """0 turns the admin listener off."""
+
+    redis_host: Text = "localhost"
+    redis_port: Annotated[int, Field(ge=1, le=65535, description="a whole number from 1 to 65535")] = 6379
+    redis_db: Annotated[int, Field(ge=0, description="a whole number, 0 or more")] = 0
+    redis_username: Secret = None
+    redis_password: Secret = None
+    redis_tls: Flag = False
+    redis_tls_ca_file: ExistingFile | None = None
+    redis_tls_cert_file: ExistingFile | None = None
+    redis_tls_key_file: ExistingFile | None = None
+    redis_url: Annotated[
+        SecretStr | None,
+        BeforeValidator(_blank_is_none),
+        Field(description="redis://, rediss:// or unix:// and not together with REDIS_HOST"),
+    ] = None
+    redis_sentinels: Addresses = ()
+    redis_sentinel_master: Text | None = None
+    redis_cluster: Flag = False
+    redis_timeout: Seconds = 0.5
+    """One command, with the connection it may have to open first."""
+    counter_key: Text = "counter"
+
+    request_timeout: Seconds = 2.0
+    max_in_flight: Annotated[int, Field(ge=1, description="a whole number, 1 or more")] = 1000
+    idle_timeout: Seconds = 75.0
+    """Keep-alive; must exceed the proxy's (60 s in ingress-nginx and ALB)."""
+    max_body_size: Annotated[int, Field(ge=0, description="bytes, 0 or more")] = 16 * 1024
+    max_header_size: Annotated[int, Field(ge=1024, description="bytes, 1024 or more")] = 16 * 1024
+    allowed_hosts: Names = ()
+    trusted_proxies: Networks = ()
+    hsts_seconds: Annotated[int, Field(ge=0, description="seconds, 0 (off) or more")] = 0
+
+    drain_delay: Delay = 0.0
+    drain_timeout: Delay = 20.0
+
+    secrets_dir: Path | None = None
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        BeforeValidator(_level),
+        Field(description="debug, info, warning or error"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["console", "json"], BeforeValidator(_level), Field(description="console or json")
+    ] = Field(default_factory=lambda: "console" if sys.stdout.isatty() else "json")
+
+    # Baked into the image or set by the chart; shown by /version.
+    version: Text = "unknown"
+    git_commit: Text = "unknown"
+    commit_time: Text = "unknown"
+    image_digest: Text = "unknown"
+
+    @model_validator(mode="after")
+    def _check_relations(self) -> Self:
+        for complaint in (self._redis_complaint(), self._tls_complaint(), self._timeout_complaint()):
+            if complaint:
+                raise ValueError(complaint)
+        return self
+
+    def _redis_complaint(self) -> str | None:
+        given = self.model_fields_set
+        if self.redis_url is not None:
+            if clash := given & {"redis_host", "redis_sentinels", "redis_cluster"}:
+                name = sorted(clash)[0].upper()
+                return f"REDIS_URL and {name} are both set, allowed: one of them, as each says where Redis is"
+            try:
+                url = urlsplit(self.redis_url.get_secret_value())
+                valid = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
+            except ValueError:
+                valid = False
+            if not valid:
+                return (
+                    "REDIS_URL is (not shown), allowed: a URL that begins with redis://, rediss:// or unix://"
+                )
+        if bool(self.redis_sentinels) != bool(self.redis_sentinel_master):
+            return "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set, allowed: both or none"
+        if self.redis_sentinels and self.redis_cluster:
+            return "REDIS_SENTINELS and REDIS_CLUSTER are both set, allowed: one of them"
+        if self.redis_cluster and self.redis_db:
+            return (
+                f"REDIS_DB is {self.redis_db}, allowed: 0, as REDIS_CLUSTER is on and a cluster has no other"
+            )
+        return None
+
+    def _tls_complaint(self) -> str | None:
+        for name in ("redis_tls_ca_file", "redis_tls_cert_file", "redis_tls_key_file"):
+            path: Path | None = getattr(self, name)
+            if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+                return f"{name.upper()} is '{path}', allowed: the path of a readable file"
+        if (self.redis_tls_cert_file is None) != (self.redis_tls_key_file is None):
+            return "only one of REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE is set, allowed: both or none"
+        return None
+
+    def _timeout_complaint(self) -> str | None:
+        if self.redis_timeout >= self.request_timeout:
+            return (
+                f"REDIS_TIMEOUT is {self.redis_timeout:g}, allowed: less than REQUEST_TIMEOUT "
+                f"({self.request_timeout:g}), so that a visitor still gets the answer"
+            )
+        if self.port != 0 and self.port == self.admin_port and self.admin_address == self.host:
+            return f"ADMIN_PORT is {self.admin_port}, allowed: another port than PORT, or 0 to turn it off"
+        return None
+
+    @property
+    def admin_address(self) -> str:
+        """The host of the admin listener."""
+        return self.admin_host or self.host
+
+    def fresh(self) -> Self:
+        """Return the settings as they are now: files under SECRETS_DIR may have changed."""
+        return self if self.secrets_dir is None else type(self)(_secrets_dir=self.secrets_dir)
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment and SECRETS_DIR. Raises SettingsError."""
+    secrets = os.environ.get("SECRETS_DIR") or None
+    if secrets is not None and not Path(secrets).is_dir():
+        raise SettingsError(f"SECRETS_DIR is '{secrets}', allowed: a folder that exists")
+    try:
+        return Settings(_secrets_dir=secrets)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(dict(detail)) for detail in error.errors())) from None
+
+
+def _complaint(detail: dict[str, Any]) -> str:
+    if not detail["loc"]:
+        return str(detail["ctx"]["error"])
+    name = str(detail["loc"][0])
+    field = Settings.model_fields[name]
+    secret = "SecretStr" in str(field.annotation)
+    given = "(not shown)" if secret else f"'{detail['input']}'"
+    return f"{name.upper()} is {given}, allowed: {field.description or 'a text that is not empty'}"

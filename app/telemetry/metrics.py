@@ -1,0 +1,66 @@
+"""Prometheus metrics, in a registry of their own."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from app.settings import Settings
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """All metrics of one process. Labels come from small fixed sets, so a visitor cannot grow them."""
+
+    CONTENT_TYPE: ClassVar[str] = CONTENT_TYPE_LATEST
+
+    def __init__(self, settings: Settings) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._requests = Histogram(
+            "http_request_duration_seconds",
+            "Time to answer a request",
+            ("method", "route", "status"),
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._redis_failures = Counter(
+            "redis_failures", "Redis commands and pings that failed", ("reason",), registry=self._registry
+        )
+        Gauge(
+            "build_info", "What runs here", ("version", "commit", "environment"), registry=self._registry
+        ).labels(settings.version, settings.git_commit, settings.environment).set(1)
+
+    def watch(self, in_flight: Callable[[], float], is_ready: Callable[[], bool]) -> None:
+        """Read these two at every scrape."""
+        Gauge("http_requests_in_flight", "Requests not flushed yet", registry=self._registry).set_function(
+            in_flight
+        )
+        Gauge(
+            "ready", "1 when started, not draining, and the last ping answered", registry=self._registry
+        ).set_function(lambda: float(is_ready()))
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        label = method if method in METHODS else "other"
+        self._requests.labels(label, route, str(status)).observe(seconds)
+
+    def count_redis_failure(self, reason: str) -> None:
+        self._redis_failures.labels(reason).inc()
+
+    def render(self) -> bytes:
+        """Return the text exposition format."""
+        return generate_latest(self._registry)
