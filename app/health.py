@@ -1,4 +1,4 @@
-"""Whether the service may get visitors: the state machine starting → ready → draining, and the bounded ping."""
+"""Whether visitors may come: the state machine starting → ready → draining, and the bounded ping."""
 
 import asyncio
 import random

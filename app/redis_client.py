@@ -87,14 +87,15 @@ def _from_sentinels(settings: Settings, max_connections: int, options: dict[str,
     if settings.redis_tls:
         options |= {"ssl": True, **_tls_options(settings)}
     sentinel_options = {name: value for name, value in options.items() if name != "credential_provider"}
-    sentinel = Sentinel(
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
         settings.redis_sentinels,
         sentinel_kwargs=sentinel_options,
         db=settings.redis_db,
         max_connections=max_connections,
         **options,
     )
-    return sentinel.master_for(settings.redis_sentinel_master)
+    master: Redis = sentinel.master_for(str(settings.redis_sentinel_master))
+    return master
 
 
 def _pool(settings: Settings, max_connections: int, options: dict[str, Any]) -> BlockingConnectionPool:

@@ -63,7 +63,7 @@ class RequestPolicy:
         return not allowed or name.lower() in {entry.lower() for entry in allowed}
 
     def client_address(self, peer: str, headers: HTTPHeaders) -> str:
-        """Return the visitor's address: the last X-Forwarded-For entry that no trusted proxy wrote about itself."""
+        """Return the visitor's address: the last X-Forwarded-For entry that is not a trusted proxy."""
         address = peer
         forwarded = ",".join(headers.get_list("X-Forwarded-For")).split(",")
         while self._is_trusted(address) and forwarded:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import structlog
 from tornado.netutil import bind_sockets
@@ -69,17 +70,20 @@ def make_admin_app(policy: RequestPolicy, metrics: Metrics, telemetry: RequestTe
 
 
 def _application(
-    routes: list[Route], policy: RequestPolicy, telemetry: RequestTelemetry, **settings: object
+    routes: list[Route],
+    policy: RequestPolicy,
+    telemetry: RequestTelemetry,
+    **settings: Any,  # noqa: ANN401 - Tornado's settings
 ) -> Application:
     def record(handler: RequestHandler) -> None:
         assert isinstance(handler, BaseHandler)  # noqa: S101 - every handler here is one
         telemetry.record(
-            handler.request_id,
-            str(handler.request.method),
-            handler.route,
-            handler.get_status(),
-            handler.request.request_time(),
-            handler.client_address,
+            request_id=handler.request_id,
+            method=str(handler.request.method),
+            route=handler.route,
+            status=handler.get_status(),
+            seconds=handler.request.request_time(),
+            client=handler.client_address,
             quiet=handler.is_probe,
         )
 

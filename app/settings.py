@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+HIGHEST_PORT = 65535
+
 
 class SettingsError(Exception):
     """A setting is not usable; the message names the variable, what was given and what is allowed."""
@@ -37,7 +39,7 @@ def _addresses(value: object) -> object:
 
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
         raise ValueError(text)
     return host.strip("[]"), int(port)
 
@@ -153,7 +155,7 @@ class Settings(BaseSettings):
         given = self.model_fields_set
         if self.redis_url is not None:
             if clash := given & {"redis_host", "redis_sentinels", "redis_cluster"}:
-                name = sorted(clash)[0].upper()
+                name = min(clash).upper()
                 return f"REDIS_URL and {name} are both set, allowed: one of them, as each says where Redis is"
             try:
                 url = urlsplit(self.redis_url.get_secret_value())
@@ -198,9 +200,9 @@ class Settings(BaseSettings):
         """The host of the admin listener."""
         return self.admin_host or self.host
 
-    def fresh(self) -> Self:
+    def fresh(self) -> "Settings":
         """Return the settings as they are now: files under SECRETS_DIR may have changed."""
-        return self if self.secrets_dir is None else type(self)(_secrets_dir=self.secrets_dir)
+        return self if self.secrets_dir is None else _read(self.secrets_dir)
 
 
 def load_settings() -> Settings:
@@ -209,9 +211,14 @@ def load_settings() -> Settings:
     if secrets is not None and not Path(secrets).is_dir():
         raise SettingsError(f"SECRETS_DIR is '{secrets}', allowed: a folder that exists")
     try:
-        return Settings(_secrets_dir=secrets)
+        return _read(Path(secrets) if secrets else None)
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(dict(detail)) for detail in error.errors())) from None
+
+
+def _read(secrets: Path | None) -> Settings:
+    # pydantic's plugin for mypy would know this argument; it is documented in pydantic-settings.
+    return Settings(_secrets_dir=secrets)  # type: ignore[call-arg]
 
 
 def _complaint(detail: dict[str, Any]) -> str:

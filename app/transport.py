@@ -1,7 +1,7 @@
-"""Tornado's HTTP/1.1 server with our limits, and a problem body where stock Tornado closes or sends a bare 400.
+"""Tornado's HTTP/1.1 server with our limits; answers with a problem where stock Tornado sends a bare 400.
 
-The seams: `HTTPServer.start_request` and `on_close` (documented in tornado.httputil.HTTPServerConnectionDelegate)
-see every request between its header and its flushed response. What the parser itself refuses never reaches a
+The seams: `HTTPServer.start_request` and `on_close` (see tornado.httputil.HTTPServerConnectionDelegate) see
+every request between its header and its flushed response. What the parser itself refuses never reaches a
 delegate; it passes through `IOStream.write` and `IOStream.close`, so a subclass of the stream answers there.
 """
 
@@ -32,7 +32,7 @@ from app.telemetry.requests import RequestTelemetry
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
 DISCARDED_BODY = 1024 * 1024
-"""An oversized body is read and thrown away up to here, because a client that still sends misses the answer."""
+"""Bytes of an oversized body that are read and thrown away: a client that still sends misses the answer."""
 NO_LIMIT = 2**62
 """The body limit that Tornado gets: ours answers, Tornado's closes."""
 REFUSED = "refused"
@@ -103,7 +103,9 @@ class Transport(HTTPServer):
         answer["Connection"] = "close"
         client = peer if headers is None else self.policy.client_address(peer, headers)
         method = start_line.method if start_line else "other"
-        self.telemetry.record(request_id, method, REFUSED, status, 0.0, client)
+        self.telemetry.record(
+            request_id=request_id, method=method, route=REFUSED, status=status, seconds=0.0, client=client
+        )
         return answer, b"" if method == "HEAD" else body
 
 
@@ -182,7 +184,8 @@ class LimitedRequest(HTTPMessageDelegate):
         self._transport.hold(self._server_conn, self._connection)
         complaint = framing_complaint(headers)
         if complaint is not None:
-            return self._refuse(400, complaint)
+            self._refuse(400, complaint)
+            return None
         seconds = self._transport.policy.settings.request_timeout
         self._deadline = asyncio.get_running_loop().call_later(
             seconds, self._refuse, 408, f"The request's body did not arrive within {seconds:g} seconds."
@@ -191,12 +194,13 @@ class LimitedRequest(HTTPMessageDelegate):
         if len(declared) > len(str(NO_LIMIT)) or int(declared) > self._limit:
             self._oversized = True
             if "Expect" in headers or len(declared) > len(str(NO_LIMIT)) or int(declared) > DISCARDED_BODY:
-                return self._refuse_oversized()
+                self._refuse_oversized()
             return None
         try:
             return self._application.headers_received(start_line, headers)
         except HTTPInputError:
-            return self._refuse(400, "The request's target or its Host header is not valid.")
+            self._refuse(400, "The request's target or its Host header is not valid.")
+            return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._body_size += len(chunk)
@@ -205,7 +209,9 @@ class LimitedRequest(HTTPMessageDelegate):
         if self._body_size > self._limit:
             self._oversized = True
         if self._oversized:
-            return self._refuse_oversized() if self._body_size > DISCARDED_BODY else None
+            if self._body_size > DISCARDED_BODY:
+                self._refuse_oversized()
+            return None
         return self._application.data_received(chunk)
 
     def finish(self) -> None:
@@ -251,7 +257,7 @@ class LimitedRequest(HTTPMessageDelegate):
 
 
 def framing_complaint(headers: HTTPHeaders) -> str | None:
-    """Return what is wrong with how a request says where its body ends (RFC 9112, section 6), None if nothing."""
+    """Return what is wrong with how a request frames its body (RFC 9112, section 6), None if nothing is."""
     lengths = [part.strip() for value in headers.get_list("Content-Length") for part in value.split(",")]
     if len(set(lengths)) > 1 or not all(re.fullmatch(r"[0-9]+", length) for length in lengths):
         return "The request's Content-Length is not one whole number."

@@ -3,7 +3,7 @@
 import re
 from typing import Any, TypeAlias
 
-from tornado.web import URLSpec
+from tornado.routing import URLSpec
 
 from app.handlers.base import BaseHandler
 

@@ -14,13 +14,13 @@ class RequestTelemetry:
 
     def record(
         self,
+        *,
         request_id: str,
         method: str,
         route: str,
         status: int,
         seconds: float,
         client: str,
-        *,
         quiet: bool = False,
     ) -> None:
         """Count and log one request; a quiet one (a probe) is logged at debug level."""
