@@ -23,10 +23,13 @@ await_rollout() {
 
 # Prints "complete …" or how far it is. The status counts only once the controller has seen the new spec.
 rollout_of_deployment() {
-  local status generation observed wanted updated available total
+  local status generation observed wanted updated available total least
   status=$("${kubectl[@]}" get deployment "$1" -o \
     jsonpath='{.metadata.generation}/{.status.observedGeneration}/{.spec.replicas}/{.status.updatedReplicas}/{.status.availableReplicas}/{.status.replicas}') || return
   IFS=/ read -r generation observed wanted updated available total <<<"$status"
+  # A new Deployment begins with one replica; the autoscaler brings it to its least number a moment later.
+  least=$("${kubectl[@]}" get horizontalpodautoscaler "$1" --ignore-not-found -o jsonpath='{.spec.minReplicas}') || return
+  if [ "${wanted:-1}" -lt "${least:-1}" ]; then wanted=$least; fi
   rollout_line "$generation" "${observed:-0}" "${wanted:-1}" "${updated:-0}" "${available:-0}" "${total:-0}"
 }
 
