@@ -33,15 +33,15 @@
 {{- define "visits.redisChecks" -}}
 {{- with .Values.redis }}
 {{- if eq .mode "bundled" }}
-{{- if or .urlFromSecret .tls.enabled }}
-{{- fail "redis.urlFromSecret and redis.tls.enabled are for a Redis that somebody else runs, but redis.mode is bundled: set redis.mode to external, or leave them off" }}
+{{- if or .urlFromSecret .tls.enabled $.Values.settings.REDIS_SENTINELS $.Values.settings.REDIS_CLUSTER }}
+{{- fail "redis.mode is bundled, which is one plain Redis, but redis.urlFromSecret, redis.tls.enabled, settings.REDIS_SENTINELS or settings.REDIS_CLUSTER is set: set redis.mode to external, or leave them off" }}
 {{- end }}
 {{- else }}
 {{- if eq $.Values.secret.mode "generated" }}
 {{- fail "secret.mode is generated, but redis.mode is external, and that Redis knows nothing of a generated password: create the Secret and set secret.mode to existing" }}
 {{- end }}
 {{- if and (not .host) (not .urlFromSecret) (not $.Values.settings.REDIS_SENTINELS) }}
-{{- fail "redis.mode is external, but redis.host is empty: set it, or set redis.urlFromSecret to true and put REDIS_URL into the Secret" }}
+{{- fail "redis.mode is external, but redis.host is empty: set it or settings.REDIS_SENTINELS, or set redis.urlFromSecret to true and put REDIS_URL into the Secret" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -16,8 +16,10 @@ SECRETS_DIR: {{ include "visits.secretsDir" . | quote }}
 {{- define "visits.redisConfig" -}}
 {{- with .Values.redis }}
 {{- if not .urlFromSecret }}
-REDIS_HOST: {{ include "visits.redisHost" $ | quote }}
-REDIS_PORT: {{ include "visits.plain" .port | quote }}
+{{- with include "visits.redisHost" $ }}
+REDIS_HOST: {{ . | quote }}
+REDIS_PORT: {{ include "visits.plain" $.Values.redis.port | quote }}
+{{- end }}
 REDIS_DB: {{ include "visits.plain" .db | quote }}
 {{- if .tls.enabled }}
 REDIS_TLS: "true"

@@ -4,8 +4,9 @@
 {{ .Release.Name }}
 {{- end }}
 
+{{/* Empty when Sentinels say where Redis is. */}}
 {{- define "visits.redisHost" -}}
-{{ .Values.redis.host | default (printf "%s-redis" .Release.Name) }}
+{{ .Values.redis.host | default (ternary (printf "%s-redis" .Release.Name) "" (eq .Values.redis.mode "bundled")) }}
 {{- end }}
 
 {{- define "visits.secretName" -}}

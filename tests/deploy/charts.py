@@ -1,0 +1,93 @@
+"""Render the charts with the real Helm, newest and oldest supported."""
+
+import functools
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Document = dict[str, Any]
+Values = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+HELMS = ["helm", "helm3"]
+ENVIRONMENTS = ["dev", "staging", "prod"]
+SERVICE = ROOT / ".helm"
+REDIS = ROOT / ".helm" / "redis"
+CHARTS = [SERVICE, REDIS]
+PROJECT = "shop"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+# What only a deploy knows.
+DEPLOYED: dict[Path, Values] = {
+    SERVICE: {
+        "image": {"repository": "localhost:5000/visits", "tag": "1.0.0", "digest": DIGEST},
+        "ingress": {"host": "x.test"},
+    },
+    REDIS: {},
+}
+
+
+def merged(under: Values, over: Values) -> Values:
+    """Merge as Helm merges values files."""
+    result = {**under, **over}
+    for name in under.keys() & over.keys():
+        if isinstance(under[name], dict) and isinstance(over[name], dict):
+            result[name] = merged(under[name], over[name])
+    return result
+
+
+def run(
+    helm: str, chart: Path, environment: str, values: str, project: str
+) -> subprocess.CompletedProcess[str]:
+    release = project if chart == SERVICE else f"{project}-redis"
+    command = [str(ROOT / ".tools" / helm), "template", release, str(chart), "--namespace", project]
+    command += ["--values", str(chart / f"values-{environment}.yaml"), "--values", "-"]
+    return subprocess.run(command, input=values, capture_output=True, text=True, check=False)
+
+
+@functools.cache
+def rendered(helm: str, chart: Path, environment: str, values: str, project: str) -> str:
+    result = run(helm, chart, environment, values, project)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def documents(
+    chart: Path,
+    environment: str = "dev",
+    values: Values | None = None,
+    helm: str = "helm",
+    project: str = PROJECT,
+) -> list[Document]:
+    """Render a chart for a deploy; `values` win over those of the environment and of the deploy."""
+    text = rendered(helm, chart, environment, json.dumps(merged(DEPLOYED[chart], values or {})), project)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def document(chart: Path, kind: str, environment: str = "dev", values: Values | None = None) -> Document:
+    (found,) = [one for one in documents(chart, environment, values) if one["kind"] == kind]
+    return found
+
+
+def workload(chart: Path, environment: str = "dev", values: Values | None = None) -> Document:
+    return document(chart, "Deployment" if chart == SERVICE else "StatefulSet", environment, values)
+
+
+def pod(chart: Path, environment: str = "dev", values: Values | None = None) -> Document:
+    template: Document = workload(chart, environment, values)["spec"]["template"]
+    return template
+
+
+def container(chart: Path, environment: str = "dev", values: Values | None = None) -> Document:
+    (only,) = pod(chart, environment, values)["spec"]["containers"]
+    found: Document = only
+    return found
+
+
+def refusal(chart: Path, values: Values, helm: str = "helm", project: str = PROJECT) -> str:
+    """What Helm says when it refuses values; an error if it takes them."""
+    result = run(helm, chart, "dev", json.dumps(merged(DEPLOYED[chart], values)), project)
+    assert result.returncode != 0, f"{chart.name} takes {values} for {project}"
+    return result.stderr

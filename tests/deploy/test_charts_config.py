@@ -1,0 +1,170 @@
+"""The configuration that the charts render: settings the service knows, checksums, and the one Secret."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, load_settings
+from tests.deploy.charts import CHARTS, ENVIRONMENTS, REDIS, SERVICE, Values, container, document, pod
+from tests.deploy.test_charts_values import EXTERNAL, schema
+
+Start = Callable[[dict[str, str]], Settings]
+
+# Settings that are no value under `settings`: from the image, from the pod, or from the Secret alone.
+OF_THE_IMAGE = {"HOST", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
+OF_THE_POD = {"PORT", "ADMIN_HOST", "ADMIN_PORT", "ENVIRONMENT", "SECRETS_DIR", "IMAGE_DIGEST"}
+OF_THE_POD |= {"REDIS_HOST", "REDIS_PORT", "REDIS_DB"}
+OF_THE_POD |= {"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"}
+OF_THE_SECRET = {"REDIS_PASSWORD", "REDIS_URL"}
+
+
+def config(environment: str = "dev", values: Values | None = None) -> dict[str, str]:
+    data: dict[str, str] = document(SERVICE, "ConfigMap", environment, values)["data"]
+    return data
+
+
+def test_the_schema_lists_the_settings_of_the_service() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    assert (
+        set(schema(SERVICE)["properties"]["settings"]["properties"])
+        == known - OF_THE_IMAGE - OF_THE_POD - OF_THE_SECRET
+    )
+    assert known >= OF_THE_IMAGE | OF_THE_POD | OF_THE_SECRET
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Start:
+    """Read a rendered configuration as the service does at its start."""
+
+    def start(data: dict[str, str]) -> Settings:
+        for name in Settings.model_fields:
+            monkeypatch.delenv(name.upper(), raising=False)
+        for name, value in data.items():
+            monkeypatch.setenv(name, value.replace("/run/secrets/visits", str(tmp_path)))
+        return load_settings()
+
+    return start
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_service_starts_with_the_configuration(environment: str, started: Start) -> None:
+    settings = started(config(environment))
+    assert settings.environment == environment.upper()
+    assert (settings.redis_host, settings.redis_port, settings.redis_db) == ("shop-redis", 6379, 0)
+    assert (settings.drain_delay, settings.drain_timeout) == (5, 20)
+
+
+def test_settings_arrive_as_written(started: Start) -> None:
+    values = {
+        "MAX_IN_FLIGHT": 1000000,
+        "REDIS_TIMEOUT": 0.25,
+        "COUNTER_KEY": "007",
+        "ALLOWED_HOSTS": "a.test,b.test",
+    }
+    data = config(values={"settings": values})
+    assert {name: data[name] for name in values} == {name: str(value) for name, value in values.items()}
+    settings = started(data)
+    assert settings.max_in_flight == 1000000
+    assert settings.allowed_hosts == ("a.test", "b.test")
+
+
+def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        (tmp_path / name).write_text("")
+    tls = {"enabled": True, "caFile": "ca.crt", "certFile": "tls.crt", "keyFile": "tls.key"}
+    settings = started(config(values={**EXTERNAL, "redis": {**EXTERNAL["redis"], "port": 6380, "tls": tls}}))
+    assert (settings.redis_host, settings.redis_port, settings.redis_tls) == ("redis.test", 6380, True)
+    assert settings.redis_tls_ca_file == tmp_path / "ca.crt"
+    assert settings.redis_tls_key_file == tmp_path / "tls.key"
+
+
+def test_an_external_redis_whose_url_is_secret(started: Start, tmp_path: Path) -> None:
+    (tmp_path / "REDIS_URL").write_text("rediss://user:password@redis.test:6380/1")
+    settings = started(config(values={**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}}))
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value().startswith("rediss://")
+
+
+def test_an_external_redis_behind_sentinels(started: Start) -> None:
+    sentinels = {"REDIS_SENTINELS": "a.test:26379,b.test:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
+    data = config(values={**EXTERNAL, "redis": {"mode": "external"}, "settings": sentinels})
+    assert "REDIS_HOST" not in data
+    assert started(data).redis_sentinels == (("a.test", 26379), ("b.test", 26379))
+
+
+def test_deploy_reads_the_merged_values_from_annotations() -> None:
+    assert document(SERVICE, "ConfigMap")["metadata"]["annotations"] == {
+        "deploy/redis-mode": "bundled",
+        "deploy/secret-mode": "generated",
+        "deploy/secret-name": "shop-redis-auth",
+    }
+    external = {**EXTERNAL, "secret": {"mode": "existing", "name": "vault"}}
+    assert document(SERVICE, "ConfigMap", values=external)["metadata"]["annotations"] == {
+        "deploy/redis-mode": "external",
+        "deploy/secret-mode": "existing",
+        "deploy/secret-name": "vault",
+    }
+
+
+def mounted_secret(chart: Path, values: Values | None = None) -> tuple[str, str]:
+    """Name of the Secret, and where it is mounted."""
+    (volume,) = [one for one in pod(chart, values=values)["spec"]["volumes"] if "secret" in one]
+    (mount,) = [
+        one for one in container(chart, values=values)["volumeMounts"] if one["name"] == volume["name"]
+    ]
+    assert mount["readOnly"] is True
+    return volume["secret"]["secretName"], mount["mountPath"]
+
+
+def test_both_charts_read_the_same_secret() -> None:
+    assert mounted_secret(SERVICE) == ("shop-redis-auth", config()["SECRETS_DIR"])
+    assert mounted_secret(REDIS) == ("shop-redis-auth", "/run/secrets/redis")
+    given = {"secret": {"name": "given"}}
+    assert mounted_secret(SERVICE, given)[0] == mounted_secret(REDIS, given)[0] == "given"
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_no_password_in_the_environment(chart: Path) -> None:
+    main = container(chart)
+    sources = [source for one in main.get("env", []) for source in one if source != "name"]
+    assert set(sources) <= {"value"}
+    assert [set(one) for one in main.get("envFrom", [])] == ([{"configMapRef"}] if chart == SERVICE else [])
+
+
+def checksum(chart: Path, values: Values | None = None, environment: str = "dev") -> str:
+    found: str = pod(chart, environment, values)["metadata"]["annotations"]["checksum/config"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("chart", "values"),
+    [
+        (SERVICE, {"settings": {"REQUEST_TIMEOUT": 3}}),
+        (SERVICE, {"environment": "STAGING"}),
+        (SERVICE, {"redis": {"db": 1}}),
+        (REDIS, {"maxmemoryPercent": 30}),
+        (REDIS, {"resources": {"limits": {"memory": "256Mi"}}}),
+    ],
+    ids=str,
+)
+def test_pods_roll_when_their_configuration_changes(chart: Path, values: Values) -> None:
+    assert checksum(chart, values) != checksum(chart)
+
+
+@pytest.mark.parametrize(
+    ("chart", "values"),
+    [
+        (SERVICE, {"ingress": {"annotations": {"a/b": "c"}}}),
+        (SERVICE, {"autoscaling": {"maxReplicas": 9}}),
+        (SERVICE, {"secret": {"mode": "existing", "name": "shop-redis-auth"}}),
+        (SERVICE, {"service": {"port": 81}}),
+        (REDIS, {"persistence": {"size": "9Gi"}}),
+        (REDIS, {"terminationGracePeriodSeconds": 90}),
+    ],
+    ids=str,
+)
+def test_pods_stay_when_something_else_changes(chart: Path, values: Values) -> None:
+    assert checksum(chart, values) == checksum(chart)
+    unrelated = "terminationGracePeriodSeconds" not in values
+    assert (pod(chart, values=values) == pod(chart)) is unrelated

@@ -1,0 +1,167 @@
+"""Values that make no sense are refused before anything is installed, with a message that helps."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.charts import CHARTS, HELMS, REDIS, SERVICE, Values, refusal
+
+# Objects whose names are the operator's, not the chart's.
+FREE = {
+    "nodeSelector",
+    "affinity",
+    "podAnnotations",
+    "podLabels",
+    "ingress.annotations",
+    "resources.requests",
+    "resources.limits",
+}
+# No value of the type in the key; for texts a list, because a quantity may be a number, too.
+WRONG: dict[type, object] = {str: ["one"], int: "seven", bool: "maybe", list: "one", dict: "one"}
+Place = tuple[str | int, ...]
+
+
+def defaults(chart: Path) -> Values:
+    values: Values = yaml.safe_load((chart / "values.yaml").read_text())
+    return values
+
+
+def places(value: object, path: Place = ()) -> Iterator[tuple[Place, object]]:
+    """Every value with its place, from the outermost object inwards."""
+    yield path, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inner:
+        yield from places(part, (*path, name))
+
+
+def put(values: Values, place: Place, value: object) -> None:
+    inner: Any = values
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+
+
+each_helm = pytest.mark.parametrize("helm", HELMS)
+each_chart = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+
+
+@each_helm
+@each_chart
+def test_a_typo_is_an_error_at_every_level(helm: str, chart: Path) -> None:
+    values = defaults(chart)
+    closed = [
+        place
+        for place, value in places(values)
+        if isinstance(value, dict) and ".".join(map(str, place)) not in FREE
+    ]
+    for number, place in enumerate(closed):
+        put(values, (*place, f"tpyo{number}"), 1)
+    message = refusal(chart, values, helm)
+    assert [place for number, place in enumerate(closed) if not re.search(rf"tpyo{number}\b", message)] == []
+    assert len(closed) > 3
+
+
+@each_helm
+@each_chart
+@pytest.mark.parametrize("depth", range(1, 6))
+def test_a_value_of_the_wrong_type_is_an_error(helm: str, chart: Path, depth: int) -> None:
+    """Depth by depth, because a wrong object hides what should be in it."""
+    values = defaults(chart)
+    found = [(place, value) for place, value in places(values) if len(place) == depth]
+    for place, value in found:
+        put(values, place, WRONG[type(value)])
+    if not found:
+        assert (chart, depth) in {(REDIS, 4), (REDIS, 5)}
+        return
+    separator = "." if helm == "helm3" else "/"
+    message = refusal(chart, values, helm)
+    assert [place for place, _ in found if separator.join(map(str, place)) not in message] == []
+
+
+def schema(chart: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((chart / "values.schema.json").read_text())
+    return found
+
+
+def objects(part: object) -> Iterator[dict[str, Any]]:
+    """Every schema of an object inside a schema."""
+    if isinstance(part, dict):
+        if part.get("type") == "object":
+            yield part
+        for inner in part.values():
+            yield from objects(inner)
+
+
+@each_chart
+def test_the_schema_closes_and_describes_everything(chart: Path) -> None:
+    found = [one for one in objects(schema(chart)) if "properties" in one]
+    assert len(found) > 4
+    for one in found:
+        assert one["additionalProperties"] is False
+        for name, value in one["properties"].items():
+            assert "description" in value or "$ref" in value, name
+
+
+@each_chart
+def test_the_schema_and_the_defaults_name_the_same_values(chart: Path) -> None:
+    assert set(schema(chart)["properties"]) == set(defaults(chart))
+
+
+EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
+
+
+@pytest.mark.parametrize(
+    ("chart", "values", "words"),
+    [
+        (SERVICE, {"image": {"digest": "sha256:12"}}, ["digest"]),
+        (SERVICE, {"image": {"repository": "visits:1.0.0"}}, ["repository"]),
+        (SERVICE, {"environment": "dev"}, ["environment"]),
+        (SERVICE, {"settings": {"LOG_LEVEL": "loud"}}, ["LOG_LEVEL"]),
+        (SERVICE, {"podLabels": {"app.kubernetes.io/name": "x"}}, ["app.kubernetes.io/name"]),
+        (SERVICE, {"podAnnotations": {"checksum/config": "x"}}, ["checksum/config"]),
+        (REDIS, {"maxmemoryPercent": 51}, ["maxmemoryPercent", "50"]),
+        (REDIS, {"persistence": {"size": "8"}}, ["size"]),
+        (SERVICE, {"terminationGracePeriodSeconds": 25}, ["is 25", "25 s", "raise it"]),
+        (SERVICE, {"settings": {"DRAIN_TIMEOUT": 24.5, "DRAIN_DELAY": 5.5}}, ["is 30", "30 s"]),
+        (SERVICE, {"settings": {"DRAIN_TIMEOUT": None, "DRAIN_DELAY": 10}}, ["is 30", "30 s"]),
+        (SERVICE, {"autoscaling": {"minReplicas": 9}}, ["minReplicas is 9", "maxReplicas 4"]),
+        (
+            SERVICE,
+            {"resources": {"requests": {"cpu": None}}},
+            ["resources.requests.cpu", "autoscaling.enabled"],
+        ),
+        (SERVICE, {"redis": {"tls": {"enabled": True}}}, ["redis.mode is bundled", "external"]),
+        (SERVICE, {"redis": {"urlFromSecret": True}}, ["redis.mode is bundled", "external"]),
+        (SERVICE, {"settings": {"REDIS_CLUSTER": True}}, ["redis.mode is bundled", "external"]),
+        (SERVICE, {"redis": EXTERNAL["redis"]}, ["secret.mode is generated", "existing"]),
+        (SERVICE, {"redis": {"mode": "external"}, "secret": {"mode": "existing"}}, ["redis.host is empty"]),
+        (REDIS, {"resources": {"limits": {"memory": "128M"}}}, ["128M", "128Mi"]),
+        (REDIS, {"resources": {"limits": {"memory": None}}}, ["resources.limits.memory", "128Mi"]),
+        (REDIS, {"resources": {"limits": {"memory": "32Mi"}}}, ["32Mi", "64Mi"]),
+    ],
+    ids=str,
+)
+@each_helm
+def test_a_value_that_cannot_work_is_refused(
+    helm: str, chart: Path, values: Values, words: list[str]
+) -> None:
+    message = refusal(chart, values, helm)
+    assert [word for word in words if word not in message] == [], message
+
+
+@each_helm
+def test_what_only_a_deploy_knows_is_asked_for(helm: str) -> None:
+    assert "image.repository is empty" in refusal(SERVICE, {"image": {"repository": ""}}, helm)
+    assert "ingress.host is empty" in refusal(SERVICE, {"ingress": {"host": ""}}, helm)
+
+
+@each_chart
+def test_a_project_too_long_for_its_names_is_refused(chart: Path) -> None:
+    message = refusal(chart, {}, project="p" * 41)
+    assert "p" * 41 in message
+    assert "characters" in message
