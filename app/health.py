@@ -34,7 +34,7 @@ class Health:
         self._redis = redis
         self._timeout = timeout
         self._on_failure = on_failure
-        self._ping: asyncio.Task[str | None] | None = None
+        self._ping: asyncio.Task[None] | None = None
         self._pinged_at = float("-inf")
         self._trouble: str | None = "not asked yet"
         self.state = State.STARTING
@@ -50,7 +50,8 @@ class Health:
         if self._ping is None or (self._ping.done() and now - self._pinged_at > REUSE_SECONDS):
             self._ping = asyncio.create_task(self._ask())
         # A probe that gives up must not end the ping that others wait for.
-        return await asyncio.shield(self._ping)
+        await asyncio.shield(self._ping)
+        return self._trouble
 
     async def not_ready_because(self) -> str | None:
         """Return why no visitor should come here, None if the service is ready."""
@@ -76,7 +77,7 @@ class Health:
         """From now on not ready, for good."""
         self.state = State.DRAINING
 
-    async def _ask(self) -> str | None:
+    async def _ask(self) -> None:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._redis.ping()
@@ -86,4 +87,3 @@ class Health:
         else:
             self._trouble = None
         self._pinged_at = asyncio.get_running_loop().time()
-        return self._trouble

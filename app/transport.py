@@ -252,8 +252,11 @@ class LimitedRequest(HTTPMessageDelegate):
         stream = self._stream
         stream.refused = True
         headers, body = self._transport.refusal(status, detail, self._start_line, self._headers, stream.peer)
-        self._connection.write_headers(ResponseStartLine("", status, title_of(status)), headers, body)
+        start_line = ResponseStartLine("", status, title_of(status))
+        flushed = self._connection.write_headers(start_line, headers, body)
         self._connection.finish()
+        # Tornado closes by itself only what it has not read to the end.
+        flushed.add_done_callback(lambda _: stream.close())
 
 
 def framing_complaint(headers: HTTPHeaders) -> str | None:

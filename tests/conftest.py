@@ -1,0 +1,108 @@
+"""Fixtures: a real Valkey, the service as a process, the application inside the test's own loop."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from tornado.ioloop import IOLoop
+from tornado.web import Application
+
+from app.counter import Counter
+from app.health import Health
+from app.redis_client import make_redis
+from app.request_policy import make_policy
+from app.server import make_app
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.telemetry.requests import RequestTelemetry
+from app.transport import Transport
+from dev.valkey import LOOPBACK, Valkey
+from tests.service import Service
+
+
+class ValkeyServer(Valkey):
+    """A server that a test may lock, pause, stop and start again on the same port with the same data."""
+
+    password: str | None = None
+
+    @property
+    def client(self) -> Redis:
+        return Redis(port=self.port, password=self.password, decode_responses=True)
+
+    def set_password(self, password: str) -> None:
+        """Ask for this password from now on, and end the connections that know only the old one."""
+        with self.client as client:
+            client.config_set("requirepass", password)
+            client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self.password = password
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def set(self, key: str, value: str) -> None:
+        with self.client as client:
+            client.set(key, value)
+
+    def get(self, key: str) -> str | None:
+        with self.client as client:
+            value: str | None = client.get(key)
+            return value
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    server = ValkeyServer(tmp_path / "valkey")
+    server.start()
+    yield server
+    server.stop()
+
+
+StartService = Callable[..., Service]
+
+
+@pytest.fixture
+def start_service() -> Iterator[StartService]:
+    """Start services that end with the test."""
+    services: list[Service] = []
+
+    def start(valkey: Valkey | None = None, **settings: object) -> Service:
+        where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": valkey.port} if valkey is not None else {}
+        service = Service(**(where | settings))
+        services.append(service)
+        return service
+
+    yield start
+    for service in services:
+        service.close()
+
+
+@pytest.fixture
+def settings(valkey: ValkeyServer) -> Settings:
+    return Settings(redis_host=LOOPBACK, redis_port=valkey.port, environment="TEST")
+
+
+@pytest.fixture
+def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[tuple[Application, Transport]]:
+    """The application as server.main builds it, in the test's loop, without listeners."""
+    policy = make_policy(settings)
+    metrics = Metrics(settings)
+    telemetry = RequestTelemetry(metrics)
+    redis = make_redis(settings, 8)
+    counter = Counter(redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
+    health = Health(redis, settings.redis_timeout, metrics.count_redis_failure)
+    io_loop.run_sync(health.become_ready)
+    application = make_app(policy, counter, health, telemetry)
+    yield application, Transport(application, policy, telemetry)
+    io_loop.run_sync(redis.aclose)
+
+
+@pytest.fixture
+def app(service_parts: tuple[Application, Transport]) -> Application:
+    return service_parts[0]

@@ -1,0 +1,24 @@
+"""`/healthz` and `/readyz`."""
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient
+
+from tests.conftest import ValkeyServer
+
+
+@pytest.mark.gen_test
+async def test_both_say_ok_when_redis_answers(http_client: AsyncHTTPClient, base_url: str) -> None:
+    for path in ("/healthz", "/readyz"):
+        response = await http_client.fetch(base_url + path)
+        assert (response.code, response.body) == (200, b"ok\n")
+
+
+@pytest.mark.gen_test
+async def test_without_redis_alive_but_not_ready(
+    http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer
+) -> None:
+    valkey.stop()
+    alive = await http_client.fetch(base_url + "/healthz")
+    assert (alive.code, alive.body) == (200, b"degraded\n")
+    ready = await http_client.fetch(base_url + "/readyz", raise_error=False)
+    assert (ready.code, ready.body) == (503, b"redis: connection\n")

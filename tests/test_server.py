@@ -1,0 +1,284 @@
+"""The life of a real process against a real Valkey."""
+
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.conftest import StartService, ValkeyServer
+from tests.service import Service, eventually, run_to_end
+
+VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
+
+
+def test_start_never_resets_the_counter(valkey: ValkeyServer, start_service: StartService) -> None:
+    valkey.set("counter", "41")
+    first = start_service(valkey).wait_until_ready()
+    assert valkey.get("counter") == "41"
+    assert first.count() == 42
+    first.signal(signal.SIGTERM)
+    assert first.wait() == 0
+    second = start_service(valkey).wait_until_ready()
+    assert second.count() == 43
+
+
+def test_two_keys_count_apart(valkey: ValkeyServer, start_service: StartService) -> None:
+    one, two = start_service(valkey), start_service(valkey, COUNTER_KEY="other")
+    one.wait_until_ready()
+    two.wait_until_ready()
+    assert [one.count(), one.count(), two.count()] == [1, 2, 1]
+    assert (valkey.get("counter"), valkey.get("other")) == ("2", "1")
+
+
+def test_redis_away_at_start_is_no_crash(valkey: ValkeyServer, start_service: StartService) -> None:
+    valkey.stop()
+    service = start_service(valkey)
+    assert (service.get("/readyz").status, service.get("/readyz").body) == (503, b"starting\n")
+    assert service.get("/healthz").body == b"degraded\n"
+    assert service.get("/").status == 503
+    service.line("waiting for redis", reason="connection")
+    valkey.start()
+    service.wait_until_ready()
+    assert service.count() == 1
+
+
+def test_probes_through_an_outage_and_back(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey).wait_until_ready()
+    assert service.count() == 1
+    valkey.stop()
+    eventually(lambda: service.get("/readyz").body == b"redis: connection\n", "not ready")
+    assert service.get("/healthz").body == b"degraded\n"
+    answer = service.get("/")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    valkey.start()
+    service.wait_until_ready()
+    assert service.get("/healthz").body == b"ok\n"
+    assert service.count() == 2
+
+
+def test_a_hung_redis_is_a_503_in_time_and_the_probes_answer(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey, REDIS_TIMEOUT=0.2, REQUEST_TIMEOUT=1).wait_until_ready()
+    service.count()
+    valkey.pause()
+    for path, status in (("/", 503), ("/api/v1/counter", 503), ("/readyz", 503), ("/healthz", 200)):
+        started = time.monotonic()
+        assert service.get(path).status == status
+        assert time.monotonic() - started < 1
+    valkey.resume()
+    service.wait_until_ready()
+    # The visit that timed out may have been applied, but never twice.
+    assert service.count() in {2, 3}
+
+
+def test_request_timeout_bounds_what_redis_timeout_does_not(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey, REDIS_TIMEOUT=0.29, REQUEST_TIMEOUT=0.3).wait_until_ready()
+    valkey.pause()
+    started = time.monotonic()
+    assert service.get("/").status == 503
+    assert time.monotonic() - started < 0.6
+    valkey.resume()
+
+
+def test_too_many_in_flight_is_a_503_at_once_but_not_for_probes(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey, MAX_IN_FLIGHT=2, REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4).wait_until_ready()
+    valkey.pause()
+    held = [service.connect() for _ in range(2)]
+    for connection in held:
+        connection.sendall(VISIT)
+    eventually(lambda: service.get("/version").status == 503, "no place is left")
+    started = time.monotonic()
+    answer = service.get("/")
+    assert time.monotonic() - started < 1
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    # They wait for Redis; what matters is that they are let in.
+    results: list[int] = []
+    probe = threading.Thread(target=lambda: results.append(service.get("/healthz").status))
+    probe.start()
+    valkey.resume()
+    probe.join()
+    assert results == [200]
+    for connection in held:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.close()
+    assert valkey.get("counter") == "2"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_drain_answers_what_is_in_flight(
+    valkey: ValkeyServer, start_service: StartService, number: signal.Signals
+) -> None:
+    service = start_service(valkey, REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4).wait_until_ready()
+    valkey.pause()
+    with service.connect() as connection:
+        connection.sendall(VISIT)
+        eventually(lambda: b'"counter"' not in b"" and service.process.poll() is None, "running")
+        # It is in flight once the process has read it: an answer on a later connection shows that.
+        service.get("/version")
+        service.signal(number)
+        service.line("draining", in_flight=1)
+        valkey.resume()
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert connection.recv(1) == b""
+    assert service.wait() == 0
+    service.line("stopped")
+    assert service.errors() == ""
+
+
+def test_drain_under_steady_requests_fails_none(valkey: ValkeyServer, start_service: StartService) -> None:
+    """Clients stop coming once /readyz says so, as behind a Service; none of theirs may fail."""
+    service = start_service(valkey, DRAIN_DELAY=0.5).wait_until_ready()
+    withdrawn = threading.Event()
+    statuses: list[object] = []
+
+    def visit(*, keep_alive: bool) -> None:
+        while not withdrawn.is_set():
+            try:
+                if keep_alive:
+                    statuses.extend(visits_on_one_connection(service, withdrawn))
+                else:
+                    statuses.append(service.get("/", Accept="application/json").status)
+            except OSError as error:
+                statuses.append(error)
+
+    clients = [
+        threading.Thread(target=visit, kwargs={"keep_alive": kind}) for kind in (True, True, False, False)
+    ]
+    for client in clients:
+        client.start()
+    eventually(lambda: len(statuses) > 50, "load")
+    service.signal(signal.SIGTERM)
+    eventually(lambda: service.get("/readyz").status == 503, "not ready")
+    assert service.get("/readyz").body == b"draining\n"
+    assert service.get("/healthz").status == 200
+    before = len(statuses)
+    eventually(lambda: len(statuses) > before + 20, "still served during the delay")
+    withdrawn.set()
+    for client in clients:
+        client.join()
+    assert service.wait() == 0
+    assert set(statuses) == {200}
+    assert valkey.get("counter") == str(len(statuses))
+
+
+def visits_on_one_connection(service: Service, withdrawn: threading.Event) -> list[int]:
+    statuses = []
+    with service.connect() as connection:
+        while not withdrawn.is_set():
+            connection.sendall(VISIT)
+            answer = connection.recv(65536)
+            statuses.append(int(answer.split()[1]))
+            if b"Connection: close" in answer:
+                break
+    return statuses
+
+
+def test_drain_ends_at_its_timeout(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, DRAIN_TIMEOUT=0.3, REDIS_TIMEOUT=8, REQUEST_TIMEOUT=9).wait_until_ready()
+    valkey.pause()
+    with service.connect() as connection:
+        connection.sendall(VISIT)
+        service.get("/version")
+        service.signal(signal.SIGTERM)
+        assert service.wait(5) == 0
+    service.line("drain timed out", in_flight=1)
+
+
+def test_drain_does_not_wait_for_an_idle_connection(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey).wait_until_ready()
+    with service.connect() as connection:
+        connection.sendall(VISIT)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        service.signal(signal.SIGTERM)
+        assert service.wait(3) == 0
+
+
+def test_a_second_signal_ends_at_once(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, DRAIN_DELAY=60).wait_until_ready()
+    service.signal(signal.SIGTERM)
+    service.line("draining")
+    service.signal(signal.SIGTERM)
+    assert service.wait(3) == 128 + signal.SIGTERM
+
+
+def test_a_signal_while_redis_is_away_drains_too(valkey: ValkeyServer, start_service: StartService) -> None:
+    valkey.stop()
+    service = start_service(valkey)
+    service.line("waiting for redis")
+    service.signal(signal.SIGTERM)
+    assert service.wait(5) == 0
+
+
+@pytest.mark.parametrize("setting", ["PORT", "ADMIN_PORT"])
+def test_a_port_in_use_is_one_clear_line(setting: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ended = run_to_end("app", **({"HOST": "127.0.0.1", "PORT": 0, "ADMIN_PORT": 0} | {setting: port}))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"visits: cannot listen on 127.0.0.1:{port}: Address already in use; "
+        f"stop what listens there, or set {setting} to another port\n"
+    )
+
+
+def test_allowed_hosts_binds_visitors_but_not_probes(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey, ALLOWED_HOSTS="visits.example.com, other.example.com").wait_until_ready()
+    for host, status in (("visits.example.com", 200), ("VISITS.example.com:443", 200), ("evil.example", 400)):
+        assert service.get("/", Host=host).status == status
+        assert service.get("/readyz", Host=host).status == 200
+    assert service.get("/", Host="evil.example").headers["Content-Type"] == "application/problem+json"
+    assert valkey.get("counter") == "2"
+
+
+def test_hsts_when_set(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, HSTS_SECONDS=600).wait_until_ready()
+    assert service.get("/").headers["Strict-Transport-Security"] == "max-age=600; includeSubDomains"
+
+
+def test_one_access_line_for_each_request(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, TRUSTED_PROXIES="127.0.0.0/8").wait_until_ready()
+    service.get("/", X_Request_ID="seen-1", X_Forwarded_For="6.6.6.6, 203.0.113.9")
+    service.get("/secret-path?q=1", X_Request_ID="seen-2")
+    line = service.line("request", request_id="seen-1")
+    assert line["duration_ms"] >= 0
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/", 200)
+    assert line["client"] == "203.0.113.9"
+    assert service.line("request", request_id="seen-2")["route"] == "unmatched"
+    assert not any("secret-path" in line for line in service.raw)
+    assert not any(line.get("route") == "/readyz" for line in service.lines)
+
+
+def test_metrics_are_on_the_admin_port_only(valkey: ValkeyServer, start_service: StartService) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    service = start_service(valkey, ADMIN_PORT=port, ENVIRONMENT="PROD").wait_until_ready()
+    service.count()
+    service.get("/nope")
+    text = service.metrics()
+    assert 'http_request_duration_seconds_count{method="GET",route="/",status="200"} 1.0' in text
+    assert 'route="unmatched",status="404"' in text
+    assert 'environment="PROD"' in text
+    assert "\nready 1.0" in text
+    assert "process_resident_memory_bytes" in text
+    assert service.get("/metrics").status == 404
+    assert service.request("GET", "/", port=port).status == 404
+    valkey.stop()
+    assert service.get("/").status == 503
+    service.get("/readyz")
+    text = service.metrics()
+    assert 'redis_failures_total{reason="connection"}' in text
+    assert "\nready 0.0" in text

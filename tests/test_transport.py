@@ -1,0 +1,196 @@
+"""Bad input over raw sockets: always a 4xx with a problem where one can be sent, never a 500, nothing counted."""
+
+import json
+import re
+import socket
+
+import pytest
+
+from tests.conftest import StartService, ValkeyServer
+from tests.service import Answer, Service, eventually, parse_answers
+
+HOST = b"Host: localhost\r\n"
+LIMIT = 16 * 1024
+
+
+@pytest.fixture
+def service(valkey: ValkeyServer, start_service: StartService) -> Service:
+    return start_service(valkey, REQUEST_TIMEOUT=0.6, REDIS_TIMEOUT=0.3, IDLE_TIMEOUT=5).wait_until_ready()
+
+
+def only_answer(data: bytes) -> Answer:
+    answers = parse_answers(data)
+    assert len(answers) == 1, data
+    return answers[0]
+
+
+def assert_problem(answer: Answer, status: int) -> None:
+    assert answer.status == status, answer
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json["status"] == status
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Server" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 400),
+        (b"GET /\r\n\r\n", 400),
+        (b"GET / x HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + HOST + b" folded: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"A: \x00\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: <script>\r\n\r\n", 400),
+        (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n", 400),
+        (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", 400),
+        (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: 1, 2\r\n\r\nab", 400),
+        (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", 413),
+        (
+            b"POST /api/v1/counter HTTP/1.1\r\n"
+            + HOST
+            + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (
+            b"POST /api/v1/counter HTTP/1.1\r\n"
+            + HOST
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"1" * 100
+            + b"\r\n",
+            400,
+        ),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * LIMIT + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 40 * LIMIT, 431),
+        (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"X-Request-ID: " + b"a" * LIMIT + b"\r\n\r\n", 431),
+        (b"A" * 3 * LIMIT, 431),
+    ],
+)
+def test_malformed_requests_get_a_problem_and_count_nothing(
+    service: Service, valkey: ValkeyServer, request_bytes: bytes, status: int
+) -> None:
+    assert_problem(only_answer(service.raw_exchange(request_bytes)), status)
+    assert valkey.get("counter") is None
+    assert service.get("/healthz").body == b"ok\n"
+
+
+@pytest.mark.parametrize("size", [LIMIT + 1, 10 * LIMIT, 1024 * 1024 + 1, 5 * 1024 * 1024])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_oversized_body_is_413(service: Service, valkey: ValkeyServer, size: int, chunked: bool) -> None:
+    head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"X-Request-ID: big-1\r\n"
+    if chunked:
+        head += b"Transfer-Encoding: chunked\r\n\r\n"
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b"a" * size)
+    else:
+        head += b"Content-Length: %d\r\n\r\n" % size
+        body = b"a" * size
+    data = service.raw_exchange(head, body)
+    # A client that goes on sending past what is discarded may be reset before it reads.
+    if size <= 1024 * 1024 or data:
+        answer = only_answer(data)
+        assert_problem(answer, 413)
+        assert answer.headers["X-Request-ID"] == "big-1"
+    assert valkey.get("counter") is None
+    service.line("request", status=413, request_id="big-1", route="refused")
+
+
+def test_a_body_of_exactly_the_limit_reaches_the_handler(service: Service) -> None:
+    body = b"{" + b" " * (LIMIT - 2) + b"}"
+    answer = service.request("POST", "/api/v1/counter", body, Content_Type="application/json")
+    assert (answer.status, answer.json["counter"]) == (200, 1)
+
+
+def test_expect_is_answered_before_the_body_is_sent(service: Service) -> None:
+    head = (
+        b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: 99999\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert_problem(only_answer(service.raw_exchange(head)), 413)
+
+
+def test_a_body_that_does_not_arrive_is_408(service: Service, valkey: ValkeyServer) -> None:
+    head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\n123"
+    assert_problem(only_answer(service.raw_exchange(head)), 408)
+    assert valkey.get("counter") is None
+
+
+@pytest.mark.parametrize("ids", [[b"a", b"b"], [b"a" * 129], [b"a b"], [b""], [b"a", b"a"]])
+def test_a_bad_request_id_is_replaced(service: Service, ids: list[bytes]) -> None:
+    lines = b"".join(b"X-Request-ID: " + value + b"\r\n" for value in ids)
+    answer = only_answer(
+        service.raw_exchange(b"GET /version HTTP/1.1\r\n" + HOST + lines + b"Connection: close\r\n\r\n")
+    )
+    assert answer.status == 200
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_pipelined_requests_are_answered_in_order(service: Service, valkey: ValkeyServer) -> None:
+    one = b"GET / HTTP/1.1\r\nAccept: application/json\r\n" + HOST
+    data = service.raw_exchange((one + b"\r\n") * 5 + one + b"Connection: close\r\n\r\n")
+    assert [answer.json["counter"] for answer in parse_answers(data)] == [1, 2, 3, 4, 5, 6]
+    assert valkey.get("counter") == "6"
+
+
+def test_what_follows_a_refused_request_is_not_served(service: Service, valkey: ValkeyServer) -> None:
+    smuggled = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"\r\n"
+    head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n"
+    assert_problem(only_answer(service.raw_exchange(head + smuggled)), 400)
+    assert valkey.get("counter") is None
+
+
+def test_odd_but_valid_targets_are_never_a_500(service: Service) -> None:
+    for target in (
+        b"*",
+        b"//",
+        b"http://localhost/version",
+        b"/%ff%00",
+        b"/?a=%ff&&&;=",
+        b"/" + b"%2e%2e/" * 50,
+    ):
+        data = service.raw_exchange(
+            b"OPTIONS " + target + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+        )
+        assert 400 <= only_answer(data).status < 500, target
+
+
+def test_a_head_request_that_is_refused_has_no_body(service: Service) -> None:
+    data = service.raw_exchange(b"HEAD / HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n")
+    assert data.startswith(b"HTTP/1.1 400 ")
+    assert data.endswith(b"\r\n\r\n")
+
+
+def test_an_idle_connection_is_closed(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, IDLE_TIMEOUT=0.2).wait_until_ready()
+    assert service.raw_exchange() == b""
+
+
+def test_refusals_are_counted_in_metrics_under_a_bounded_label(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    service = start_service(valkey, ADMIN_PORT=port).wait_until_ready()
+    service.raw_exchange(b"GARBAGE\r\n\r\n")
+    service.raw_exchange(b"BREW / HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n")
+    sample = 'http_request_duration_seconds_count{method="other",route="refused",status="400"} 2.0'
+    assert sample in service.metrics()
+
+
+def test_a_visitor_who_leaves_holds_no_place(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, MAX_IN_FLIGHT=3, REQUEST_TIMEOUT=1, REDIS_TIMEOUT=0.5).wait_until_ready()
+    valkey.pause()
+    for _ in range(3):
+        with service.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+    valkey.resume()
+    eventually(lambda: service.get("/", Accept="application/json").status == 200, "a place is free again")
+    assert json.loads(service.get("/api/v1/counter").body)["counter"] >= 1
