@@ -125,11 +125,23 @@ def test_both_charts_read_the_same_secret() -> None:
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+def test_the_pod_may_read_the_secret(chart: Path) -> None:
+    """A Secret's files belong to root and the pod's fsGroup."""
+    spec = pod(chart)["spec"]
+    (secret,) = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
+    assert spec["securityContext"]["fsGroup"] == spec["securityContext"]["runAsGroup"]
+    assert secret["defaultMode"] == 0o440
+    # The service reads every key as a setting; Redis needs the one.
+    items = [] if chart == SERVICE else [{"key": "REDIS_PASSWORD", "path": "REDIS_PASSWORD"}]
+    assert secret.get("items", []) == items
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
 def test_no_password_in_the_environment(chart: Path) -> None:
     main = container(chart)
     sources = [source for one in main.get("env", []) for source in one if source != "name"]
     assert set(sources) <= {"value"}
-    assert [set(one) for one in main.get("envFrom", [])] == ([{"configMapRef"}] if chart == SERVICE else [])
+    assert main.get("envFrom", []) == ([{"configMapRef": {"name": "shop"}}] if chart == SERVICE else [])
 
 
 def checksum(chart: Path, values: Values | None = None, environment: str = "dev") -> str:

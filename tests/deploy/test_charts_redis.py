@@ -43,7 +43,12 @@ class Pod:
             (folder / name).mkdir()
         for name, text in data.items():
             (folder / "etc" / name).write_text(self.moved(text))
-        (folder / "bin" / "redis-server").symlink_to(get_binary_path())
+        # The server shows another command line than it was started with, so note the true one before.
+        server = folder / "bin" / "redis-server"
+        server.write_text(
+            f'#!/bin/sh\n{{ echo "$0 $*"; env; }} >{folder}/started\nexec {get_binary_path()} "$@"\n'
+        )
+        server.chmod(0o755)
         self.write_password(PASSWORD + "\n")
 
     def moved(self, text: str) -> str:
@@ -94,15 +99,13 @@ def test_only_the_password_opens_it(pod: Pod) -> None:
             client.get("counter")
 
 
-def test_the_password_is_in_no_argument_and_no_environment(pod: Pod, server: Process) -> None:
+@pytest.mark.usefixtures("server")
+def test_the_password_is_in_no_argument_and_no_environment(pod: Pod) -> None:
     with pod.client() as client:
         assert client.ping()
-    process = Path("/proc") / str(server.pid)
-    if not process.exists():
-        pytest.skip("needs /proc")
-    seen = (process / "cmdline").read_text() + (process / "environ").read_text()
-    assert "redis-server" in seen
-    assert PASSWORD not in seen
+    started = (pod.folder / "started").read_text()
+    assert "redis.conf" in started
+    assert PASSWORD not in started
 
 
 def test_an_empty_password_is_refused(pod: Pod) -> None:

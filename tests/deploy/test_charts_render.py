@@ -202,6 +202,7 @@ def test_the_autoscaler_alone_decides_on_replicas(environment: str) -> None:
     assert "replicas" not in workload(SERVICE, environment)["spec"]
     autoscaler = document(SERVICE, "HorizontalPodAutoscaler", environment)["spec"]
     assert autoscaler["minReplicas"] >= 3
+    assert autoscaler["metrics"][0]["resource"]["target"] == {"type": "Utilization", "averageUtilization": 70}
     assert autoscaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
 
 
@@ -214,10 +215,17 @@ def test_replicas_without_the_autoscaler() -> None:
 @each_environment
 def test_a_rollout_never_goes_below_what_serves(environment: str) -> None:
     spec = workload(SERVICE, environment)["spec"]
-    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": "25%"}
     startup = container(SERVICE, environment)["startupProbe"]
     patience = startup["periodSeconds"] * startup["failureThreshold"] + spec["minReadySeconds"]
     assert spec["progressDeadlineSeconds"] > patience
+
+
+@each_environment
+def test_a_pod_may_drain_before_it_is_killed(environment: str) -> None:
+    settings = document(SERVICE, "ConfigMap", environment)["data"]
+    drain = float(settings["DRAIN_DELAY"]) + float(settings["DRAIN_TIMEOUT"])
+    assert pod(SERVICE, environment)["spec"]["terminationGracePeriodSeconds"] > drain
 
 
 @each_chart
@@ -242,6 +250,28 @@ def test_redis_keeps_its_volume() -> None:
     # A claim's template cannot change, so nothing in it may depend on a version.
     assert set(claim["metadata"]["labels"]) == {"app.kubernetes.io/name", "app.kubernetes.io/instance"}
     assert {"name": "data", "mountPath": "/data"} in container(REDIS, "prod")["volumeMounts"]
+
+
+def test_a_redis_that_never_became_ready_can_be_replaced() -> None:
+    assert workload(REDIS)["spec"]["podManagementPolicy"] == "Parallel"
+
+
+def test_a_redis_that_loads_is_unready_but_alive() -> None:
+    main = container(REDIS)
+    # A startup probe would end a long loading.
+    assert "startupProbe" not in main
+    assert main["readinessProbe"]["exec"]["command"] == ["/bin/sh", "/etc/redis/ready.sh"]
+    assert main["livenessProbe"]["exec"]["command"] == ["redis-cli", "ping"]
+
+
+def test_redis_finds_its_files() -> None:
+    main = container(REDIS)
+    commands = [*main["command"], *main["readinessProbe"]["exec"]["command"]]
+    files = {word.removeprefix("/etc/redis/") for word in commands if word.startswith("/etc/redis/")}
+    assert files | {"redis.conf"} == set(document(REDIS, "ConfigMap")["data"])
+    (mount,) = [one for one in main["volumeMounts"] if one["mountPath"] == "/etc/redis"]
+    (volume,) = [one for one in pod(REDIS)["spec"]["volumes"] if one["name"] == mount["name"]]
+    assert volume["configMap"]["name"] == "shop-redis"
 
 
 def test_redis_is_where_the_service_looks_for_it() -> None:
