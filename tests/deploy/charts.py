@@ -29,6 +29,11 @@ DEPLOYED: dict[Path, Values] = {
 }
 
 
+def label(value: object) -> str:
+    """A test case's value as part of its name."""
+    return value.name if isinstance(value, Path) else str(value)
+
+
 def merged(under: Values, over: Values) -> Values:
     """Merge as Helm merges values files."""
     result = {**under, **over}

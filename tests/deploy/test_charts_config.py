@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings, load_settings
-from tests.deploy.charts import CHARTS, ENVIRONMENTS, REDIS, SERVICE, Values, container, document, pod
+from tests.deploy.charts import CHARTS, ENVIRONMENTS, REDIS, SERVICE, Values, container, document, label, pod
 from tests.deploy.test_charts_values import EXTERNAL, schema
 
 Start = Callable[[dict[str, str]], Settings]
@@ -124,7 +124,7 @@ def test_both_charts_read_the_same_secret() -> None:
     assert mounted_secret(SERVICE, given)[0] == mounted_secret(REDIS, given)[0] == "given"
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
 def test_the_pod_may_read_the_secret(chart: Path) -> None:
     """A Secret's files belong to root and the pod's fsGroup."""
     spec = pod(chart)["spec"]
@@ -136,7 +136,7 @@ def test_the_pod_may_read_the_secret(chart: Path) -> None:
     assert secret.get("items", []) == items
 
 
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
 def test_no_password_in_the_environment(chart: Path) -> None:
     main = container(chart)
     sources = [source for one in main.get("env", []) for source in one if source != "name"]
@@ -158,7 +158,7 @@ def checksum(chart: Path, values: Values | None = None, environment: str = "dev"
         (REDIS, {"maxmemoryPercent": 30}),
         (REDIS, {"resources": {"limits": {"memory": "256Mi"}}}),
     ],
-    ids=str,
+    ids=label,
 )
 def test_pods_roll_when_their_configuration_changes(chart: Path, values: Values) -> None:
     assert checksum(chart, values) != checksum(chart)
@@ -174,7 +174,7 @@ def test_pods_roll_when_their_configuration_changes(chart: Path, values: Values)
         (REDIS, {"persistence": {"size": "9Gi"}}),
         (REDIS, {"terminationGracePeriodSeconds": 90}),
     ],
-    ids=str,
+    ids=label,
 )
 def test_pods_stay_when_something_else_changes(chart: Path, values: Values) -> None:
     assert checksum(chart, values) == checksum(chart)

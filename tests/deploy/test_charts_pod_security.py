@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.charts import CHARTS, ENVIRONMENTS, SERVICE, pod
+from tests.deploy.charts import CHARTS, ENVIRONMENTS, SERVICE, label, pod
 from tests.deploy.pod_security import violations
 
 ADMITTED: dict[str, Any] = {
@@ -21,7 +21,7 @@ ADMITTED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
 def test_pods_are_restricted(chart: Path, environment: str) -> None:
     spec = pod(chart, environment)["spec"]
     assert violations(spec) == []

@@ -19,12 +19,13 @@ from tests.deploy.charts import (
     container,
     document,
     documents,
+    label,
     pod,
     workload,
 )
 
 LONGEST_PROJECT = "p" + "x" * 38 + "9"
-each_chart = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+each_chart = pytest.mark.parametrize("chart", CHARTS, ids=label)
 each_environment = pytest.mark.parametrize("environment", ENVIRONMENTS)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.charts import CHARTS, HELMS, REDIS, SERVICE, Values, refusal
+from tests.deploy.charts import CHARTS, HELMS, REDIS, SERVICE, Values, label, refusal
 
 # Objects whose names are the operator's, not the chart's.
 FREE = {
@@ -47,7 +47,7 @@ def put(values: Values, place: Place, value: object) -> None:
 
 
 each_helm = pytest.mark.parametrize("helm", HELMS)
-each_chart = pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
+each_chart = pytest.mark.parametrize("chart", CHARTS, ids=label)
 
 
 @each_helm
@@ -144,7 +144,7 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (REDIS, {"resources": {"limits": {"memory": None}}}, ["resources.limits.memory", "128Mi"]),
         (REDIS, {"resources": {"limits": {"memory": "32Mi"}}}, ["32Mi", "64Mi"]),
     ],
-    ids=str,
+    ids=label,
 )
 @each_helm
 def test_a_value_that_cannot_work_is_refused(
