@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 
 import structlog
 
@@ -17,7 +17,7 @@ LONGEST_PAUSE = 1.0
 log = structlog.get_logger(__name__)
 
 
-class State(Enum):
+class State(StrEnum):
     """The life of a process, in order; it never goes back."""
 
     STARTING = "starting"
@@ -60,7 +60,7 @@ class Health:
         trouble = await self.redis_trouble()
         # The state may have changed while the ping was away.
         if self.state is not State.READY:
-            return self.state.value
+            return str(self.state)
         return None if trouble is None else f"redis: {trouble}"
 
     async def become_ready(self) -> None:

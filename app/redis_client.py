@@ -49,6 +49,16 @@ class CurrentCredentials(CredentialProvider):
         return self.get_credentials()
 
 
+class SentinelMaster(Redis):
+    """The master that the sentinels name; redis-py leaves the connections to the sentinels open."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close the connections to the master and to the sentinels."""
+        await super().aclose(close_connection_pool)
+        for sentinel in self.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
+
+
 def make_redis(settings: Settings, max_connections: int) -> RedisClient:
     """Build a client; it connects at its first command. The caller closes it with `aclose()`."""
     options: dict[str, Any] = {
@@ -94,7 +104,7 @@ def _from_sentinels(settings: Settings, max_connections: int, options: dict[str,
         max_connections=max_connections,
         **options,
     )
-    master: Redis = sentinel.master_for(str(settings.redis_sentinel_master))
+    master: Redis = sentinel.master_for(str(settings.redis_sentinel_master), redis_class=SentinelMaster)
     return master
 
 

@@ -108,7 +108,9 @@ async def main(settings: Settings) -> None:
     health = Health(probe_redis, settings.redis_timeout, metrics.count_redis_failure)
     metrics.watch(in_flight=lambda: len(policy.in_flight), is_ready=lambda: health.is_ready)
     transport = Transport(make_app(policy, counter, health, telemetry), policy, telemetry)
-    admin = Transport(make_admin_app(policy, metrics, telemetry), policy, telemetry)
+    # Of its own, so that a scrape is neither counted among the visitors nor waited for.
+    admin_policy = make_policy(settings)
+    admin = Transport(make_admin_app(admin_policy, metrics, telemetry), admin_policy, telemetry)
 
     stop = _stop_signal()
     addresses = {"url": _listen(transport, settings.host, settings.port, "PORT")}

@@ -57,17 +57,20 @@ class Valkey:
         self.arguments = list(arguments)
         self.process: subprocess.Popen[bytes] | None = None
 
+    def command(self) -> list[str]:
+        """Return the command line of the server."""
+        return [
+            *(str(get_binary_path()), "--bind", LOOPBACK, "--port", str(self.port)),
+            *("--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""),
+            *("--logfile", "valkey.log", *self.arguments),
+        ]
+
     def start(self) -> None:
         """Start and wait until it answers. Raises ValkeyError."""
         with lock_folder(self.folder) as lock:
-            command = [
-                *(str(get_binary_path()), "--bind", LOOPBACK, "--port", str(self.port)),
-                *("--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""),
-                *("--logfile", "valkey.log", *self.arguments),
-            ]
             # A session of its own, so that Ctrl-C reaches only us; the lock lives as long as the server.
             self.process = subprocess.Popen(
-                command,
+                self.command(),
                 start_new_session=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -74,7 +74,7 @@ def start_service() -> Iterator[StartService]:
 
     def start(valkey: Valkey | None = None, **settings: object) -> Service:
         where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": valkey.port} if valkey is not None else {}
-        service = Service(**(where | settings))
+        service = Service(settings=where | settings)
         services.append(service)
         return service
 

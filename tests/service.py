@@ -3,13 +3,14 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,12 +61,12 @@ def run_to_end(module: str, **settings: object) -> subprocess.CompletedProcess[s
 class Service:
     """One process; its log lines are read as they come."""
 
-    def __init__(self, module: str = "app", **settings: object) -> None:
-        settings = {"PORT": 0, "ADMIN_PORT": 0, "HOST": "127.0.0.1", "LOG_FORMAT": "json"} | settings
+    def __init__(self, module: str = "app", settings: Mapping[str, object] | None = None) -> None:
+        defaults = {"PORT": 0, "ADMIN_PORT": 0, "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=ROOT,
-            env=clean_environment(**settings),
+            env=clean_environment(**(defaults | dict(settings or {}))),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -120,7 +121,13 @@ class Service:
             connection.close()
 
     def get(self, path: str, **headers: str) -> Answer:
-        return self.request("GET", path, **headers)
+        return self.request("GET", path, None, None, **headers)
+
+    def in_flight(self) -> int:
+        """Read the gauge; needs ADMIN_PORT."""
+        found = re.search(r"^http_requests_in_flight (\d+)", self.metrics(), re.MULTILINE)
+        assert found
+        return int(found[1])
 
     def metrics(self) -> str:
         return self.request("GET", "/metrics", port=self.admin_port).body.decode()

@@ -1,21 +1,45 @@
-"""Bad input over raw sockets: always a 4xx with a problem where one can be sent, never a 500, nothing counted."""
+"""Bad input over raw sockets: a 4xx with a problem where one can be sent, never a 500, nothing counted."""
 
 import json
 import re
-import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import Answer, Service, eventually, parse_answers
+
+Counted = Callable[[], str | None]
 
 HOST = b"Host: localhost\r\n"
 LIMIT = 16 * 1024
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ValkeyServer, Service]]:
+    """One service for all that leaves no trace; starting one for each request would take a minute."""
+    valkey = ValkeyServer(tmp_path_factory.mktemp("valkey"))
+    valkey.start()
+    where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": valkey.port}
+    service = Service(settings={**where, "REQUEST_TIMEOUT": 0.6, "REDIS_TIMEOUT": 0.3})
+    yield valkey, service.wait_until_ready()
+    service.close()
+    valkey.stop()
+
+
 @pytest.fixture
-def service(valkey: ValkeyServer, start_service: StartService) -> Service:
-    return start_service(valkey, REQUEST_TIMEOUT=0.6, REDIS_TIMEOUT=0.3, IDLE_TIMEOUT=5).wait_until_ready()
+def service(shared: tuple[ValkeyServer, Service]) -> Service:
+    valkey, service = shared
+    with valkey.client as client:
+        client.flushall()
+    return service
+
+
+@pytest.fixture
+def counted(shared: tuple[ValkeyServer, Service]) -> Counted:
+    """What Redis holds."""
+    return lambda: shared[0].get("counter")
 
 
 def only_answer(data: bytes) -> Answer:
@@ -76,16 +100,16 @@ def assert_problem(answer: Answer, status: int) -> None:
     ],
 )
 def test_malformed_requests_get_a_problem_and_count_nothing(
-    service: Service, valkey: ValkeyServer, request_bytes: bytes, status: int
+    service: Service, counted: Counted, request_bytes: bytes, status: int
 ) -> None:
     assert_problem(only_answer(service.raw_exchange(request_bytes)), status)
-    assert valkey.get("counter") is None
+    assert counted() is None
     assert service.get("/healthz").body == b"ok\n"
 
 
 @pytest.mark.parametrize("size", [LIMIT + 1, 10 * LIMIT, 1024 * 1024 + 1, 5 * 1024 * 1024])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_oversized_body_is_413(service: Service, valkey: ValkeyServer, size: int, chunked: bool) -> None:
+def test_an_oversized_body_is_413(service: Service, counted: Counted, size: int, chunked: bool) -> None:
     head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"X-Request-ID: big-1\r\n"
     if chunked:
         head += b"Transfer-Encoding: chunked\r\n\r\n"
@@ -99,7 +123,7 @@ def test_an_oversized_body_is_413(service: Service, valkey: ValkeyServer, size: 
         answer = only_answer(data)
         assert_problem(answer, 413)
         assert answer.headers["X-Request-ID"] == "big-1"
-    assert valkey.get("counter") is None
+    assert counted() is None
     service.line("request", status=413, request_id="big-1", route="refused")
 
 
@@ -116,10 +140,10 @@ def test_expect_is_answered_before_the_body_is_sent(service: Service) -> None:
     assert_problem(only_answer(service.raw_exchange(head)), 413)
 
 
-def test_a_body_that_does_not_arrive_is_408(service: Service, valkey: ValkeyServer) -> None:
+def test_a_body_that_does_not_arrive_is_408(service: Service, counted: Counted) -> None:
     head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: 10\r\n\r\n123"
     assert_problem(only_answer(service.raw_exchange(head)), 408)
-    assert valkey.get("counter") is None
+    assert counted() is None
 
 
 @pytest.mark.parametrize("ids", [[b"a", b"b"], [b"a" * 129], [b"a b"], [b""], [b"a", b"a"]])
@@ -132,18 +156,18 @@ def test_a_bad_request_id_is_replaced(service: Service, ids: list[bytes]) -> Non
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
-def test_pipelined_requests_are_answered_in_order(service: Service, valkey: ValkeyServer) -> None:
+def test_pipelined_requests_are_answered_in_order(service: Service, counted: Counted) -> None:
     one = b"GET / HTTP/1.1\r\nAccept: application/json\r\n" + HOST
     data = service.raw_exchange((one + b"\r\n") * 5 + one + b"Connection: close\r\n\r\n")
     assert [answer.json["counter"] for answer in parse_answers(data)] == [1, 2, 3, 4, 5, 6]
-    assert valkey.get("counter") == "6"
+    assert counted() == "6"
 
 
-def test_what_follows_a_refused_request_is_not_served(service: Service, valkey: ValkeyServer) -> None:
+def test_what_follows_a_refused_request_is_not_served(service: Service, counted: Counted) -> None:
     smuggled = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"\r\n"
     head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n"
     assert_problem(only_answer(service.raw_exchange(head + smuggled)), 400)
-    assert valkey.get("counter") is None
+    assert counted() is None
 
 
 def test_odd_but_valid_targets_are_never_a_500(service: Service) -> None:
@@ -175,10 +199,7 @@ def test_an_idle_connection_is_closed(valkey: ValkeyServer, start_service: Start
 def test_refusals_are_counted_in_metrics_under_a_bounded_label(
     valkey: ValkeyServer, start_service: StartService
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    service = start_service(valkey, ADMIN_PORT=port).wait_until_ready()
+    service = start_service(valkey, ADMIN_PORT=free_port()).wait_until_ready()
     service.raw_exchange(b"GARBAGE\r\n\r\n")
     service.raw_exchange(b"BREW / HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n")
     sample = 'http_request_duration_seconds_count{method="other",route="refused",status="400"} 2.0'

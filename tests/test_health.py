@@ -1,0 +1,89 @@
+"""The state machine and the ping."""
+
+import asyncio
+
+import pytest
+
+from app.health import REUSE_SECONDS, Health, State
+from app.redis_client import make_redis
+from app.settings import Settings
+from tests.conftest import ValkeyServer
+
+
+def pings(valkey: ValkeyServer) -> int:
+    with valkey.client as client:
+        stats = client.info("commandstats")
+        return int(stats.get("cmdstat_ping", {"calls": 0})["calls"])
+
+
+@pytest.mark.gen_test
+async def test_the_life_of_a_process(settings: Settings) -> None:
+    redis = make_redis(settings, 1)
+    health = Health(redis, 0.3)
+    assert not health.is_ready
+    assert await health.not_ready_because() == "starting"
+    await health.become_ready()
+    assert await health.not_ready_because() is None
+    assert health.is_ready
+    health.drain()
+    assert await health.not_ready_because() == "draining"
+    assert not health.is_ready
+    await health.become_ready()
+    assert health.state is State.DRAINING
+    await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: ValkeyServer) -> None:
+    redis = make_redis(settings, 1)
+    health = Health(redis, 0.3)
+    before = pings(valkey)
+    assert await asyncio.gather(*(health.redis_trouble() for _ in range(50))) == [None] * 50
+    assert pings(valkey) == before + 1
+    await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_an_answer_is_reused_only_for_a_moment(settings: Settings, valkey: ValkeyServer) -> None:
+    redis = make_redis(settings, 1)
+    health = Health(redis, 0.3)
+    assert await health.redis_trouble() is None
+    valkey.stop()
+    loop = asyncio.get_running_loop()
+    stopped = loop.time()
+    while await health.redis_trouble() is None:
+        assert loop.time() - stopped < REUSE_SECONDS + 0.3
+        await asyncio.sleep(0.01)
+    assert await health.redis_trouble() == "connection"
+    await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    redis = make_redis(settings, 1)
+    health = Health(redis, 0.4)
+    valkey.pause()
+    first = asyncio.create_task(health.redis_trouble())
+    second = asyncio.create_task(health.redis_trouble())
+    await asyncio.sleep(0)
+    first.cancel()
+    valkey.resume()
+    assert await second is None
+    await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: ValkeyServer) -> None:
+    redis = make_redis(settings, 1)
+    failures: list[str] = []
+    health = Health(redis, 0.3, failures.append)
+    valkey.pause()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    assert await health.redis_trouble() == "timeout"
+    assert loop.time() - started < 0.6
+    assert failures == ["timeout"]
+    valkey.resume()
+    await redis.aclose()

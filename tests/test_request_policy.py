@@ -1,0 +1,74 @@
+"""Host names, visitors' addresses, requests in flight."""
+
+import asyncio
+from ipaddress import ip_network
+
+import pytest
+from tornado.httputil import HTTPHeaders
+
+from app.request_policy import InFlight, make_policy, request_id_of
+from app.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("a.example", True),
+        ("A.EXAMPLE:8443", True),
+        ("[::1]", True),
+        ("[::1]:80", True),
+        ("b.example", False),
+        ("a.example.evil", False),
+        ("", False),
+    ],
+)
+def test_allowed_hosts(host: str, *, allowed: bool) -> None:
+    policy = make_policy(Settings(allowed_hosts=("a.example", "[::1]")))
+    assert policy.allows_host(host) is allowed
+    assert make_policy(Settings()).allows_host(host)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("10.0.0.1", "203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "6.6.6.6, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        ("198.51.100.1", "203.0.113.9", "198.51.100.1"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.3", "10.0.0.3"),
+    ],
+)
+def test_client_address(peer: str, forwarded: str | None, expected: str) -> None:
+    policy = make_policy(Settings(trusted_proxies=(ip_network("10.0.0.0/8"),)))
+    headers = HTTPHeaders({"X-Forwarded-For": forwarded} if forwarded else {})
+    assert policy.client_address(peer, headers) == expected
+    assert make_policy(Settings()).client_address(peer, headers) == peer
+
+
+def test_request_id() -> None:
+    assert request_id_of(HTTPHeaders({"X-Request-ID": "A.b_c-9"})) == "A.b_c-9"
+    assert request_id_of(HTTPHeaders({"X-Request-ID": "x" * 128})) == "x" * 128
+    assert len({request_id_of(None) for _ in range(100)}) == 100
+
+
+def test_in_flight_until_the_last_hold_is_released() -> None:
+    async def scenario() -> None:
+        in_flight = InFlight()
+        one, two = object(), object()
+        in_flight.hold(one)
+        in_flight.hold(one)
+        in_flight.hold(two)
+        assert len(in_flight) == 2
+        waiting = asyncio.create_task(in_flight.wait_until_none())
+        in_flight.release(one)
+        in_flight.release(two)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        in_flight.release(one)
+        await asyncio.wait_for(waiting, 1)
+        in_flight.release(one)
+        assert len(in_flight) == 0
+
+    asyncio.run(scenario())

@@ -1,0 +1,136 @@
+"""Settings: what is allowed, and what a person reads when it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, load_settings
+from tests.service import run_to_end
+
+NAMES = [name.upper() for name in Settings.model_fields]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **given: str) -> Settings:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def test_defaults() -> None:
+    settings = load_settings()
+    assert (settings.environment, settings.host, settings.port, settings.admin_port) == (
+        "DEV",
+        "localhost",
+        8000,
+        8001,
+    )
+    assert settings.admin_address == "localhost"
+    assert (settings.redis_host, settings.redis_port, settings.redis_timeout) == ("localhost", 6379, 0.5)
+    assert settings.idle_timeout > 60
+    assert settings.log_format == "json"
+
+
+def test_an_empty_value_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, "")
+    assert load_settings() == Settings()
+
+
+def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        ALLOWED_HOSTS="a.example, b.example,",
+        TRUSTED_PROXIES="10.0.0.0/8,::1",
+        REDIS_SENTINELS="s1:26379,[::1]:26380",
+        REDIS_SENTINEL_MASTER="mymaster",
+    )
+    assert settings.allowed_hosts == ("a.example", "b.example")
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert settings.redis_sentinels == (("s1", 26379), ("::1", 26380))
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"PORT": "abc"}, "PORT is 'abc', allowed: a whole number from 0 to 65535"),
+        ({"PORT": "65536"}, "PORT is '65536', allowed: a whole number from 0 to 65535"),
+        (
+            {"REDIS_PORT": "tcp://10.0.0.1:6379"},
+            "REDIS_PORT is 'tcp://10.0.0.1:6379', allowed: a whole number",
+        ),
+        ({"REDIS_DB": "-1"}, "REDIS_DB is '-1', allowed: a whole number, 0 or more"),
+        ({"REQUEST_TIMEOUT": "0"}, "REQUEST_TIMEOUT is '0', allowed: seconds, above 0"),
+        ({"REQUEST_TIMEOUT": "inf"}, "REQUEST_TIMEOUT is 'inf', allowed: seconds, above 0"),
+        ({"IDLE_TIMEOUT": "nan"}, "IDLE_TIMEOUT is 'nan', allowed: seconds, above 0"),
+        ({"DRAIN_DELAY": "-1"}, "DRAIN_DELAY is '-1', allowed: seconds, from 0"),
+        ({"REDIS_TIMEOUT": "2"}, "REDIS_TIMEOUT is 2, allowed: less than REQUEST_TIMEOUT (2)"),
+        ({"ADMIN_PORT": "8000"}, "ADMIN_PORT is 8000, allowed: another port than PORT"),
+        ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT is '0', allowed: a whole number, 1 or more"),
+        (
+            {"TRUSTED_PROXIES": "10.0.0.1/8"},
+            "TRUSTED_PROXIES is '10.0.0.1/8', allowed: addresses",
+        ),
+        ({"REDIS_SENTINELS": "host"}, "REDIS_SENTINELS is 'host', allowed: host:port separated by commas"),
+        ({"REDIS_SENTINELS": "h:1"}, "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set"),
+        ({"REDIS_TLS": "maybe"}, "REDIS_TLS is 'maybe', allowed: true or false"),
+        (
+            {"REDIS_TLS_CA_FILE": "/nope"},
+            "REDIS_TLS_CA_FILE is '/nope', allowed: the path of a",
+        ),
+        ({"REDIS_CLUSTER": "true", "REDIS_DB": "1"}, "REDIS_DB is 1, allowed: 0"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud', allowed: debug, info, warning or error"),
+        ({"SECRETS_DIR": "/nope"}, "SECRETS_DIR is '/nope', allowed: a folder that exists"),
+        (
+            {"REDIS_URL": "redis://h", "REDIS_HOST": "h"},
+            "REDIS_URL and REDIS_HOST are both set, allowed",
+        ),
+        (
+            {"REDIS_URL": "http://:hidden@h"},
+            "REDIS_URL is (not shown), allowed: a URL that",
+        ),
+        ({"REDIS_URL": "redis://:hidden@h:x"}, "REDIS_URL is (not shown), allowed: a URL that begins with"),
+    ],
+)
+def test_a_bad_value_is_one_line(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], line: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(monkeypatch, **given)
+    assert str(raised.value).startswith(line)
+    assert "\n" not in str(raised.value)
+    assert "hidden" not in str(raised.value)
+
+
+def test_files_under_secrets_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "REDIS_PASSWORD").write_text("first\n")
+    (tmp_path / "REDIS_USERNAME").write_text("")
+    (tmp_path / "COUNTER_KEY").write_text("theirs")
+    settings = load(monkeypatch, SECRETS_DIR=str(tmp_path))
+    assert settings.redis_password
+    assert settings.redis_password.get_secret_value() == "first"
+    assert settings.redis_username is None
+    assert settings.counter_key == "theirs"
+    (tmp_path / "REDIS_PASSWORD").write_text("second")
+    fresh = settings.fresh().redis_password
+    assert fresh
+    assert fresh.get_secret_value() == "second"
+    assert "theirs" in repr(settings)
+    assert "first" not in repr(settings)
+
+
+def test_exit_code_2_and_nothing_but_the_line() -> None:
+    ended = run_to_end("app", PORT="x", REDIS_URL="redis://:hidden@host")
+    assert ended.returncode == 2
+    assert ended.stderr == "visits: PORT is 'x', allowed: a whole number from 0 to 65535\n"
+    assert ended.stdout == ""
+
+
+def test_a_secret_is_never_printed() -> None:
+    ended = run_to_end("app", REDIS_URL="redis://user:hidden@host", REDIS_HOST="h", REDIS_USERNAME="hidden")
+    assert ended.returncode == 2
+    assert "hidden" not in ended.stderr + ended.stdout
+    assert len(ended.stderr.splitlines()) == 1
