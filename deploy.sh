@@ -16,37 +16,81 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/processes.sh"
 # shellcheck source=deploy/arguments.sh
 . "$root/deploy/arguments.sh"
+# shellcheck source=deploy/cluster.sh
+. "$root/deploy/cluster.sh"
 # shellcheck source=deploy/preflight.sh
 . "$root/deploy/preflight.sh"
 # shellcheck source=deploy/charts.sh
 . "$root/deploy/charts.sh"
+# shellcheck source=deploy/plan.sh
+. "$root/deploy/plan.sh"
 # shellcheck source=deploy/namespace.sh
 . "$root/deploy/namespace.sh"
+# shellcheck source=deploy/lock.sh
+. "$root/deploy/lock.sh"
 # shellcheck source=deploy/image.sh
 . "$root/deploy/image.sh"
 # shellcheck source=deploy/secrets.sh
 . "$root/deploy/secrets.sh"
+# shellcheck source=deploy/record.sh
+. "$root/deploy/record.sh"
 # shellcheck source=deploy/release.sh
 . "$root/deploy/release.sh"
 # shellcheck source=deploy/watch.sh
 . "$root/deploy/watch.sh"
+# shellcheck source=deploy/entrance.sh
+. "$root/deploy/entrance.sh"
 # shellcheck source=deploy/smoke.sh
 . "$root/deploy/smoke.sh"
+# shellcheck source=deploy/evidence.sh
+. "$root/deploy/evidence.sh"
+# shellcheck source=deploy/rollback.sh
+. "$root/deploy/rollback.sh"
+# shellcheck source=deploy/installed.sh
+. "$root/deploy/installed.sh"
+# shellcheck source=deploy/status.sh
+. "$root/deploy/status.sh"
+# shellcheck source=deploy/uninstall.sh
+. "$root/deploy/uninstall.sh"
 # shellcheck source=deploy/summary.sh
 . "$root/deploy/summary.sh"
 
 parse_arguments "$@"
 set_traps
-step preflight preflight
-# plan: what would change comes here.
-step namespace prepare_namespace
-# lock: one deploy at a time begins here.
-step build build_image
-step push push_image
-step secrets prepare_secrets
-step Redis deploy_redis
-step release deploy_release
-# watch and smoke will go back to the last verified revision when they fail.
-step watch watch_release
-step smoke smoke_test
-step "done" show_summary
+
+case $action in
+  deploy)
+    step preflight preflight
+    step plan announce_plan
+    step namespace prepare_namespace
+    step lock acquire_lock
+    step build build_image
+    step push push_image
+    step secrets prepare_secrets
+    step Redis deploy_redis
+    step release deploy_service
+    step watch watch_service
+    step smoke smoke_service
+    step "done" show_summary
+    ;;
+  plan)
+    step preflight preflight
+    step plan show_plan
+    ;;
+  rollback)
+    step preflight preflight_installed
+    step lock acquire_lock
+    step rollback rollback_service
+    step "done" show_summary
+    ;;
+  uninstall)
+    step preflight preflight_installed
+    step confirm confirm_uninstall
+    step lock acquire_lock
+    step uninstall uninstall_releases
+    ;;
+  status | history)
+    step preflight preflight_installed
+    "show_$action"
+    ;;
+esac

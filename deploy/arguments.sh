@@ -1,20 +1,31 @@
 # shellcheck shell=bash
 # The command line: what was asked for, checked before anything is touched.
 
+action=deploy
 image_name='' image_tag='' project='' base_url='' environment=''
 namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
-platform='' timeout=300 build=yes
+platform='' timeout=300 build=yes assume_yes=no delete_data=no
 
 usage() {
   cat <<'END'
 Build, push and deploy the service beside its Redis.
 
 Usage: ./deploy.sh <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod> [options]
+       ./deploy.sh <project_name> --status | --history | --rollback | --uninstall [options]
 
   image_name    registry and repository, without a tag: registry.example.com/team/visits
   image_tag     pushed as given; the pods run the pushed digest
   project_name  name of the Helm release and of its namespace
   base_url      host name of the Ingress, without scheme, port or path: visits.example.com
+
+Instead of a deploy:
+  --plan                  show what would change; build, push and write nothing; exit 20 if anything would
+  --status                what runs, what was verified, who deploys
+  --history               the revisions, and which of them were verified
+  --rollback              back to the verified revision before this one, smoke-tested too
+  --uninstall             remove the releases; asks, and keeps the counter's volume
+    --delete-data         its volume, password and namespace, too
+    --yes                 without asking
 
 Options:
   --no-build              deploy what the registry holds under this tag
@@ -27,8 +38,14 @@ Options:
   --timeout SECONDS       the longest wait for a rollout (default: 300)
   --help, --version
 
-Exit status: 0 the asked version serves; 2 usage; 3 preflight; 4 build or push; 6 charts or values; 7 Redis;
-9 smoke test; 10 the new version failed; 130, 143 interrupted; 1 a bug. See docs/deploy.md.
+Exit status:
+  0  the asked version serves                  7   Redis did not come up; its revision before is restored
+  1  a bug                                     8   the new version failed; the one before is restored
+  2  usage                                     9   the smoke test failed; the version before is restored
+  3  preflight, or a guard refused             10  it failed, and there is nothing before it that serves
+  4  build or push failed                      20  --plan: there are differences
+  5  another deploy holds the lock             130, 143  interrupted
+  6  charts or values invalid, or the change impossible
 END
 }
 
@@ -47,7 +64,10 @@ parse_arguments() {
         sed -n 's/^version: /deploy.sh /p' "$root/.helm/Chart.yaml"
         exit 0
         ;;
+      --plan | --status | --history | --rollback | --uninstall) set_action "${1#--}" ;;
       --no-build) build=no ;;
+      --yes) assume_yes=yes ;;
+      --delete-data) delete_data=yes ;;
       --context | --namespace | --values | --redis-values | --ingress | --platform | --timeout)
         [ $# -ge 2 ] || refuse "$1" "nothing" "a value after it"
         set_option "$1" "$2"
@@ -69,6 +89,11 @@ parse_arguments() {
   set_positional ${positional[@]+"${positional[@]}"}
 }
 
+set_action() {
+  if [ "$action" != deploy ]; then refuse "--$1" "--$action as well" "one of them"; fi
+  action=$1
+}
+
 set_option() {
   case $1 in
     --context) context=$2 ;;
@@ -83,18 +108,34 @@ set_option() {
 }
 
 set_positional() {
+  case $action in status | history | rollback | uninstall) if [ $# -le 1 ]; then set_project "$@"; fi ;; esac
+  if [ -z "$project" ]; then set_deployment "$@"; fi
+  check_options
+}
+
+# What runs is asked of the cluster, so the project's name is enough.
+set_project() {
+  [ $# -eq 1 ] || refuse project_name "nothing" "<project_name> --$action"
+  project=$1
+  check_project
+}
+
+set_deployment() {
   local names=(image_name image_tag project_name base_url env)
   [ $# -ge 5 ] || refuse "${names[$#]}" "nothing" "<image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   [ $# -eq 5 ] || refuse "argument 6" "$6" "five: <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   image_name=$1 image_tag=$2 project=$3 base_url=$4 environment=$5
-  namespace=${namespace:-$project}
   check_image_name
   check_image_tag
-  check_dns_label project_name "$project" 40
+  check_project
   check_base_url
-  check_dns_label --namespace "$namespace" 63
   case $environment in dev | staging | prod) ;; *) refuse env "$environment" "dev, staging or prod" ;; esac
-  check_options
+}
+
+check_project() {
+  check_dns_label project_name "$project" 40
+  namespace=${namespace:-$project}
+  check_dns_label --namespace "$namespace" 63
 }
 
 # The grammar of image references: [host[:port]/]name[/name...], names in lower case.

@@ -2,10 +2,10 @@
 # The namespace: created with Pod Security labels and the environment's name; adopted only if empty or ours.
 
 prepare_namespace() {
-  local found owner phase
-  found=$("${kubectl[@]}" get namespace "$namespace" --ignore-not-found -o \
-    jsonpath='{.metadata.labels.deploy/project}/{.metadata.labels.deploy/environment} {.status.phase}')
-  owner=${found%% *} phase=${found##* }
+  local owner phase
+  ask get namespace "$namespace" --ignore-not-found -o \
+    jsonpath='{.metadata.labels.deploy/project}/{.metadata.labels.deploy/environment} {.status.phase}'
+  owner=${reply%% *} phase=${reply##* }
   case $owner in
     '') create_namespace ;;
     "$project/$environment") ;;
@@ -24,7 +24,7 @@ prepare_namespace() {
 }
 
 create_namespace() {
-  "${kubectl[@]}" create -f - >/dev/null <<END || fail 3 "the namespace «$namespace» cannot be created" "see the message above"
+  cat >"$work/namespace.yaml" <<END
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -36,19 +36,21 @@ metadata:
     pod-security.kubernetes.io/warn: restricted
     pod-security.kubernetes.io/audit: restricted
 END
+  ask apply -f "$work/namespace.yaml"
   note "created the namespace $namespace"
 }
 
 # Somebody else's pods must not meet a stricter policy because of us.
 adopt_namespace() {
-  local inhabitants
-  inhabitants=$("${kubectl[@]}" get all,ingresses,persistentvolumeclaims,secrets -o name)
-  if [ -n "$inhabitants" ]; then
-    fail 3 "the namespace «$namespace» is not empty and not ours, it holds ${inhabitants%%$'\n'*}" \
-      "use another --namespace, or label it deploy/project=$project deploy/environment=$environment if it is ours"
+  local inhabitant
+  ask get all,ingresses,persistentvolumeclaims,secrets,configmaps -o name
+  inhabitant=$(grep -vx 'configmap/kube-root-ca.crt' <<<"$reply" | head -n 1 || true)
+  if [ -n "$inhabitant" ]; then
+    fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
+      "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
   fi
-  "${kubectl[@]}" label namespace "$namespace" "deploy/project=$project" "deploy/environment=$environment" \
+  ask label namespace "$namespace" "deploy/project=$project" "deploy/environment=$environment" \
     pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted \
-    pod-security.kubernetes.io/audit=restricted >/dev/null
+    pod-security.kubernetes.io/audit=restricted
   note "adopted the empty namespace $namespace"
 }

@@ -1,15 +1,26 @@
 # shellcheck shell=bash
 # What must be there before anything is touched: tools, the daemon, the cluster, the rights, valid charts.
 
-kubectl=() helm=() container_tool='' image_platform=()
+container_tool='' image_platform=()
 
 preflight() {
   check_tools
+  check_container_tool
   check_context
-  check_daemon
+  check_prod_context
+  check_api
   check_rights
+  check_host
   choose_platform
   check_charts
+}
+
+# preflight_installed: for what is done to an installed project; its environment is known only to the cluster.
+preflight_installed() {
+  check_tools
+  check_context
+  check_api
+  read_installed
 }
 
 check_tools() {
@@ -17,6 +28,9 @@ check_tools() {
   for tool in kubectl helm; do
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
+}
+
+check_container_tool() {
   if command -v docker >/dev/null; then
     container_tool=docker
   elif command -v podman >/dev/null; then
@@ -24,33 +38,43 @@ check_tools() {
   else
     fail 3 "docker or podman: not found on PATH" "install one of them, then run the same command again"
   fi
+  if [ "$action" = plan ]; then return; fi
+  if ! try_once "$container_tool" version; then
+    fail 3 "the $container_tool daemon does not answer: $(tail -n 1 "$work/error")" "start it, then run the same command again"
+  fi
 }
 
-# The context is fixed here for the whole deploy: a switch in another terminal must not redirect it.
 check_context() {
   local expected=${DEPLOY_CONTEXT-}
-  if [ "$environment" = prod ] && [ -z "$context$expected" ]; then
-    fail 3 "prod: the kube context must be named" \
-      "give --context NAME or DEPLOY_CONTEXT=NAME; contexts: $(kubectl config get-contexts -o name | tr '\n' ' ')"
-  fi
+  named_context=${context:-$expected}
   context=${context:-$(kubectl config current-context 2>/dev/null || true)}
-  [ -n "$context" ] || fail 3 "no kube context is set" "give --context NAME, or kubectl config use-context NAME"
   if [ -n "$expected" ] && [ "$context" != "$expected" ]; then
     fail 3 "the kube context is «$context», DEPLOY_CONTEXT expects «$expected»" \
       "kubectl config use-context $expected, or give --context $expected"
   fi
-  kubectl=(kubectl --context "$context" --namespace "$namespace" --request-timeout 10s)
-  helm=(helm --kube-context "$context" --namespace "$namespace")
-  if ! "${kubectl[@]}" get --raw /version >"$work/api" 2>&1; then
-    fail 3 "the API server of the context «$context» does not answer: $(tail -n 1 "$work/api")" \
-      "check the cluster and your credentials: kubectl --context $context version"
-  fi
-  note "context $context, namespace $namespace"
 }
 
-check_daemon() {
-  if ! "$container_tool" version >"$work/daemon" 2>&1; then
-    fail 3 "the $container_tool daemon does not answer: $(tail -n 1 "$work/daemon")" "start it, then run the same command again"
+named_context=''
+
+check_prod_context() {
+  if [ "$environment" = prod ] && [ -z "$named_context" ]; then
+    fail 3 "prod: the kube context must be named" \
+      "give --context NAME or DEPLOY_CONTEXT=NAME; contexts: $(kubectl config get-contexts -o name 2>/dev/null | tr '\n' ' ')"
+  fi
+}
+
+check_api() {
+  if [ -z "$context" ]; then fail 3 "no kube context is set" "give --context NAME, or kubectl config use-context NAME"; fi
+  use_context
+  note "context $context, namespace $namespace"
+  # A person who waits should not wait long here; later, in the middle, patience pays.
+  if ! try_once "${kubectl[@]}" get --raw /version; then
+    fail 3 "the API server of the context «$context» does not answer: $(tail -n 1 "$work/error")" \
+      "check the cluster and your credentials: kubectl --context $context version"
+  fi
+  read_capabilities
+  if ! has_api metrics.k8s.io; then
+    warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods"
   fi
 }
 
@@ -58,25 +82,41 @@ check_daemon() {
 check_rights() {
   local resource missing
   for resource in /configmaps /secrets /services /serviceaccounts apps/deployments apps/statefulsets \
-    autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses; do
+    autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses coordination.k8s.io/leases; do
     printf '{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":'
     printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s"}}}\n' \
       "$namespace" "${resource%%/*}" "${resource#*/}"
   done >"$work/rights.json"
-  missing=$("${kubectl[@]}" create --validate=false -f "$work/rights.json" \
-    -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}{"\n"}' | sed -n '/^true/!s/^[^ ]* *//p' | tr '\n' ' ')
+  ask create --validate=false -f "$work/rights.json" \
+    -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}{"\n"}'
+  missing=$(sed -n '/^true/!s/^[^ ]* *//p' <<<"$reply" | tr '\n' ' ')
   if [ -n "$missing" ]; then
     fail 3 "no right to create ${missing% } in the namespace «$namespace» of the context «$context»" \
       "ask for a role that grants it: kubectl auth can-i create ${missing%% *} -n $namespace"
   fi
 }
 
+# Two Ingresses for one host: which one answers is up to the controller, so neither team should find out.
+check_host() {
+  local owner
+  if ! try_once "${kubectl[@]}" get ingresses --all-namespaces -o \
+    jsonpath='{range .items[*]}{.metadata.namespace}/{.metadata.name} {.spec.rules[*].host} {"\n"}{end}'; then
+    warn "the Ingresses of other namespaces cannot be listed: whether $base_url is taken is not known"
+    return
+  fi
+  owner=$(grep -F " $base_url " <<<"$reply" | sed 's/ .*//' | grep -vxF "$namespace/$project" | head -n 1 || true)
+  if [ -n "$owner" ]; then
+    fail 3 "the host «$base_url» is owned by the Ingress $owner" "use another base_url, or remove that Ingress first"
+  fi
+}
+
 # Built for the nodes, which need not be of this machine's kind.
 choose_platform() {
-  local nodes
+  local nodes=''
   if [ -z "$platform" ]; then
-    nodes=$("${kubectl[@]}" get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}' 2>/dev/null |
-      sort -u) || nodes=''
+    if try_once "${kubectl[@]}" get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}'; then
+      nodes=$(sort -u <<<"$reply")
+    fi
     case $nodes in
       '') warn "the nodes cannot be listed: building for this machine's architecture (see --platform)" ;;
       *$'\n'*)

@@ -40,10 +40,16 @@ on_signal() {
 # What a person does after an interruption depends on how far the deploy had come.
 interrupted_advice() {
   case $current_step in
-    Redis | release | watch | smoke)
-      echo "the new version may be rolling out, the old pods serve until it is ready: run the same command again to finish"
+    rollback) echo "the rollback may be half-way; finish it: ./deploy.sh $project --rollback --namespace $namespace" ;;
+    Redis) echo "Redis may be half-way through a change, the service was not changed; run the same command again to finish" ;;
+    uninstall) echo "it may be half-way; run the same command again to finish" ;;
+    *)
+      if [ -n "$release_applied" ]; then
+        echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or ./deploy.sh $project --rollback"
+      else
+        echo "what runs in the cluster was not changed"
+      fi
       ;;
-    *) echo "nothing of the running version was changed" ;;
   esac
 }
 
@@ -53,6 +59,7 @@ on_exit() {
   trap '' INT TERM HUP
   stop_child
   stop_forward
+  release_lock
   if [ -n "$work" ]; then rm -rf "$work"; fi
   exit "$status"
 }
