@@ -2,7 +2,15 @@
 
 from typing import Any, TypeAlias
 
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluster, Sentinel, SSLConnection
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    Redis,
+    RedisCluster,
+    Sentinel,
+    SentinelConnectionPool,
+    SSLConnection,
+)
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -55,6 +63,7 @@ class SentinelMaster(Redis):
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close the connections to the master and to the sentinels."""
         await super().aclose(close_connection_pool)
+        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - what master_for makes
         for sentinel in self.connection_pool.sentinel_manager.sentinels:
             await sentinel.aclose()
 

@@ -1,5 +1,6 @@
 """Fixtures: a real Valkey, the service as a process, the application inside the test's own loop."""
 
+import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,12 @@ class ValkeyServer(Valkey):
         with self.client as client:
             value: str | None = client.get(key)
             return value
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_loop_of_its_own() -> None:
+    """Python 3.11 makes a loop when Tornado asks whether there is one, and nobody closes it."""
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture
