@@ -23,6 +23,7 @@ find_entrance() {
   for candidate in "$ingress_address" "${address:+$address:$port}" "$base_url:$port"; do
     entrance=$candidate
     if [ -n "$entrance" ] && answers; then return; fi
+    if [ -n "$entrance" ] && [ "$entrance" = "$ingress_address" ]; then warn "nothing answers at $ingress_address (--ingress), trying elsewhere"; fi
   done
   if forward_to_controller && answers; then return; fi
   through_api "no ingress answers for $base_url (--ingress HOST:PORT names one)"

@@ -5,9 +5,9 @@ container_tool='' image_platform=()
 
 preflight() {
   check_tools
-  check_container_tool
   check_context
   check_prod_context
+  check_container_tool
   check_api
   check_rights
   check_host

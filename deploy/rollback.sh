@@ -71,4 +71,6 @@ rollback_service() {
     fail 10 "$project has no verified revision to go back to (verified: ${verified:-none}, newest: ${newest_revision:-none})" "see --history"
   fi
   restore_service
+  changes=("$project, back to what revision $restored_revision was")
+  read_installed
 }

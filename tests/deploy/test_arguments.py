@@ -75,6 +75,10 @@ REFUSED = [
     *[(name, GOOD[:position]) for position, name in enumerate(WRONG)],
     ("argument 6", [*GOOD, "more"]),
     ("option", [*GOOD, "--force"]),
+    ("--status", [*GOOD, "--plan", "--status"]),
+    ("project_name", ["--status"]),
+    ("project_name", ["Visits", "--rollback"]),
+    ("base_url", ["visits", "--history", "a", "b"]),
     ("option", [*GOOD, "-x"]),
     ("--timeout", [*GOOD, "--timeout", "0"]),
     ("--timeout", [*GOOD, "--timeout=soon"]),
@@ -135,7 +139,7 @@ def test_accepts(arguments: list[str], tools: Path) -> None:
 def test_help_tells_every_option_and_exit_status(tools: Path) -> None:
     done = deploy(["--help"], tools)
     assert done.returncode == 0
-    for word in ["--no-build", "--context", "--values", "--ingress", "--timeout"]:
+    for word in ["--plan", "--status", "--history", "--rollback", "--uninstall", "--no-build", "--context", "--values", "--ingress", "--timeout"]:
         assert word in done.stdout
 
 
