@@ -1,6 +1,7 @@
 """deploy.sh refuses a wrong command line in one line, with exit status 2, before it starts any tool."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -139,8 +140,14 @@ def test_accepts(arguments: list[str], tools: Path) -> None:
 def test_help_tells_every_option_and_exit_status(tools: Path) -> None:
     done = deploy(["--help"], tools)
     assert done.returncode == 0
-    for word in ["--plan", "--status", "--history", "--rollback", "--uninstall", "--no-build", "--context", "--values", "--ingress", "--timeout"]:
-        assert word in done.stdout
+    script = (ROOT / "deploy" / "arguments.sh").read_text()
+    parsed = re.findall(
+        r"--[a-z-]+", script[script.index("parse_arguments()") : script.index("set_positional()")]
+    )
+    for option in set(parsed) - {"--"}:
+        assert option in done.stdout
+    for status in [*range(11), 20, 130, 143]:
+        assert re.search(rf"\b{status}\b", done.stdout)
 
 
 def test_version_is_the_charts(tools: Path) -> None:
