@@ -8,7 +8,6 @@ delegate; it passes through `IOStream.write` and `IOStream.close`, so a subclass
 import asyncio
 import contextlib
 import re
-import socket
 from collections.abc import Awaitable
 from typing import Any
 
@@ -132,8 +131,6 @@ class AnsweringStream(IOStream):
             )
             with contextlib.suppress(OSError):
                 self.socket.send(answer)
-        if self.refused and not self.closed():
-            self._take_in_the_rest()
         super().close(exc_info)
 
     def _refuse(self, status: int, detail: str) -> bytes:
@@ -144,14 +141,6 @@ class AnsweringStream(IOStream):
             *(f"{name}: {value}" for name, value in headers.get_all()),
         ]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-    def _take_in_the_rest(self) -> None:
-        """Read what has arrived: closing a socket with unread bytes resets it, and the answer is lost."""
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
-            for _ in range(DISCARDED_BODY // 65536):
-                if not self.socket.recv(65536):
-                    break
 
 
 class LimitedRequest(HTTPMessageDelegate):

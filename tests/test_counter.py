@@ -7,6 +7,7 @@ import pytest
 from app.counter import Counter, CounterUnavailable
 from app.redis_client import RedisClient, make_redis
 from app.settings import Settings
+from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
 
 
@@ -85,6 +86,36 @@ async def test_a_hung_redis_fails_in_time_and_is_never_asked_twice(
     with valkey.client as client:
         assert client.info("commandstats")["cmdstat_incrby"]["calls"] <= 3
     await setup.redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_an_increment_whose_reply_is_lost_is_not_sent_again(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    """A proxy passes the increment on, and breaks the connection instead of passing the reply back."""
+    sent = 0
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        from_valkey, to_valkey = await asyncio.open_connection(LOOPBACK, valkey.port)
+        while data := await reader.read(65536):
+            to_valkey.write(data)
+            reply = await from_valkey.read(65536)
+            if b"INCRBY" in data:
+                sent += 1
+                break
+            writer.write(reply)
+        to_valkey.close()
+        writer.close()
+
+    proxy = await asyncio.start_server(forward, LOOPBACK, 0)
+    port = proxy.sockets[0].getsockname()[1]
+    through_proxy = make_redis(settings.model_copy(update={"redis_port": port}), 2)
+    with pytest.raises(CounterUnavailable, match="connection"):
+        await Counter(through_proxy, "counter", 0.5).increment()
+    assert (sent, valkey.get("counter")) == (1, "1")
+    await through_proxy.aclose()
+    proxy.close()
 
 
 @pytest.mark.gen_test

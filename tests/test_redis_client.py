@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from app.counter import Counter, CounterUnavailable
 from app.redis_client import make_redis
 from app.settings import Settings
-from dev.valkey import LOOPBACK, Valkey
+from dev.valkey import LOOPBACK, Valkey, free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import eventually
 
@@ -89,7 +89,7 @@ def test_a_password_rotated_in_its_file_needs_no_restart(
 
 @pytest.mark.gen_test
 async def test_cluster(tmp_path: Path) -> None:
-    node = ValkeyServer(tmp_path, "--cluster-enabled", "yes")
+    node = ValkeyServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.start()
     try:
         with node.client as client:

@@ -1,0 +1,49 @@
+"""The deadline of a request."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.ioloop import IOLoop
+from tornado.web import Application
+
+from app.counter import Counter
+from app.health import Health
+from app.redis_client import make_redis
+from app.request_policy import make_policy
+from app.server import make_app
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.telemetry.requests import RequestTelemetry
+from dev.valkey import LOOPBACK
+from tests.conftest import ValkeyServer
+
+
+@pytest.fixture
+def app(io_loop: IOLoop, valkey: ValkeyServer) -> Iterator[Application]:
+    """An application whose counter waits far longer than a request may take."""
+    settings = Settings(
+        redis_host=LOOPBACK, redis_port=valkey.port, request_timeout=0.3, redis_timeout=0.2
+    ).model_copy(update={"redis_timeout": 30.0})
+    redis = make_redis(settings, 2)
+    telemetry = RequestTelemetry(Metrics(settings))
+    yield make_app(make_policy(settings), Counter(redis, "counter", 30.0), Health(redis, 0.2), telemetry)
+    io_loop.run_sync(redis.aclose)
+
+
+@pytest.mark.gen_test
+async def test_a_request_that_takes_too_long_is_answered_and_ended(
+    http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer, app: Application
+) -> None:
+    valkey.pause()
+    started = asyncio.get_running_loop().time()
+    response = await http_client.fetch(base_url, raise_error=False)
+    assert asyncio.get_running_loop().time() - started < 1
+    assert response.code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert "too long" in json.loads(response.body)["detail"]
+    assert len(app.settings["policy"].in_flight) == 0
+    valkey.resume()
+    assert (await http_client.fetch(base_url)).code == 200
