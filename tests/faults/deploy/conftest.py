@@ -1,0 +1,176 @@
+"""Projects to break: each worker installs one per Helm version, and every fault must leave it serving."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster import ROOT, Cluster, NoClusterError, Project
+from tests.e2e.steady_load import SteadyLoad
+from tests.faults.deploy.deployment import Deployment, Run, Sources, folder_of_helm
+from tests.faults.deploy.table import Row, add_row, table
+
+ROWS = "FAULT_ROWS"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if ROWS not in os.environ:
+        os.environ[ROWS] = tempfile.mkstemp(suffix=".jsonl")[1]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = Path(os.environ[ROWS])
+    if not rows.stat().st_size:
+        return
+    text = table(rows)
+    terminalreporter.section("faults")
+    terminalreporter.write(text)
+    if kept := os.environ.get("FAULT_TABLE"):
+        file = ROOT / kept
+        head = file.read_text().split("\n| fault |")[0]
+        file.write_text(f"{head.rstrip()}\n\n{text}")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    try:
+        return Cluster.from_environment()
+    except NoClusterError as missing:
+        pytest.exit(str(missing), returncode=3)
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Sources:
+    return Sources.of_head(tmp_path_factory.mktemp("sources") / "product")
+
+
+MakeDeployment = Callable[..., Deployment]
+
+
+@pytest.fixture(scope="session")
+def make_deployment(
+    cluster: Cluster, sources: Sources, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeDeployment]:
+    """A new project that is deleted at the end: `make_deployment(helm=3)`."""
+    with ExitStack() as cleanup:
+
+        def make(helm: int = 4) -> Deployment:
+            project = Project(cluster, f"faults-{secrets.token_hex(3)}")
+            cleanup.callback(project.delete)
+            folder = folder_of_helm(helm, tmp_path_factory.mktemp("bin"))
+            path = f"{folder}:{os.environ['PATH']}"
+            return Deployment(project, sources, tmp_path_factory.mktemp("evidence"), {"PATH": path})
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def installed_by_helm(make_deployment: MakeDeployment) -> Callable[[int], Deployment]:
+    """The project of this worker and Helm version, installed when first asked for."""
+    installed: dict[int, Deployment] = {}
+
+    def install(helm: int) -> Deployment:
+        if helm not in installed:
+            deployment = make_deployment(helm)
+            run = deployment.run("1.0.0")
+            assert run.wait() == 0, run.output
+            installed[helm] = deployment
+        return installed[helm]
+
+    return install
+
+
+@pytest.fixture
+def installed(installed_by_helm: Callable[[int], Deployment]) -> Deployment:
+    return installed_by_helm(4)
+
+
+@pytest.fixture(params=[4, 3], ids=["helm4", "helm3"])
+def installed_by_each(
+    request: pytest.FixtureRequest, installed_by_helm: Callable[[int], Deployment]
+) -> Deployment:
+    return installed_by_helm(request.param)
+
+
+class Line:
+    """One line of the fault table: the deploy under the fault, and the load that ran meanwhile."""
+
+    def __init__(self, deployment: Deployment, load: SteadyLoad | None) -> None:
+        self.deployment = deployment
+        self.load = load
+        self.run: Run | None = None
+
+
+@contextmanager
+def fault(
+    name: str, deployment: Deployment, status: int, says: str = "", serves_before: bool | None = None
+) -> Iterator[Line]:
+    """Visitors keep asking while the block sets `line.run`; then the deploy is judged.
+
+    It must end with `status` and say `says`; no request may fail; unless it ended with 0 the version before must
+    serve; the lock must be free, and no secret in what it printed or saved.
+    """
+    before = deployment.serving()
+    with SteadyLoad(deployment.project.cluster.ingress, deployment.project.host, visitors=2, pause=0.05) as load:
+        line = Line(deployment, load)
+        yield line
+        assert line.run is not None
+        line.run.wait()
+        load.await_answers(10)
+    record(name, line)
+    judge(line, status, says)
+    assert load.failures == {}
+    if serves_before if serves_before is not None else status != 0:
+        assert deployment.serving() == before
+
+
+@contextmanager
+def fault_without_visitors(name: str, deployment: Deployment, status: int, says: str = "") -> Iterator[Line]:
+    """The same where nothing is installed yet."""
+    line = Line(deployment, None)
+    yield line
+    assert line.run is not None
+    line.run.wait()
+    record(name, line)
+    judge(line, status, says)
+
+
+def judge(line: Line, status: int, says: str) -> None:
+    run, deployment = line.run, line.deployment
+    assert run is not None
+    assert run.process.returncode == status, run.output
+    assert says in run.output, run.output
+    assert deployment.lock_holder() == "", "the lock is still held"
+    password = password_of(deployment)
+    if password:
+        assert password not in run.output
+        for saved in deployment.evidence.rglob("*.*"):
+            assert password not in saved.read_text(), f"the password is in {saved.name}"
+
+
+def password_of(deployment: Deployment) -> str:
+    name = f"{deployment.project.name}-redis-auth"
+    template = "go-template={{.data.REDIS_PASSWORD | base64decode}}"
+    return deployment.project.kubectl("get", "secret", name, "--ignore-not-found", "-o", template, check=False)
+
+
+def record(name: str, line: Line) -> None:
+    run, load = line.run, line.load
+    assert run is not None
+    helm = "3" if "helm3" in str(Path(line.deployment.environment["PATH"].split(":")[0], "helm").resolve()) else "4"
+    add_row(
+        Path(os.environ[ROWS]),
+        Row(
+            fault=name,
+            helm=helm,
+            status=str(run.process.returncode),
+            requests=load.total if load else 0,
+            failed=sum(load.failures.values()) if load else 0,
+            seconds=run.seconds,
+            told=run.message.replace(line.deployment.project.name, "visits"),
+        ),
+    )
