@@ -9,8 +9,8 @@ from types import TracebackType
 class TcpProxy:
     """Forwards to `target` until it is cut.
 
-    `cut` breaks every connection and refuses new ones until `restore`. With `upload_limit`, a connection breaks
-    for good once the client has sent so many bytes in all.
+    `cut` breaks every connection and refuses new ones until `restore`. With `upload_limit`, every connection
+    breaks once the clients have sent so many bytes in all.
     """
 
     def __init__(self, target: tuple[str, int], upload_limit: int | None = None) -> None:

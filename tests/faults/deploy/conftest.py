@@ -17,7 +17,7 @@ from tests.faults.deploy.table import Row, add_row, table
 ROWS = "FAULT_ROWS"
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     if ROWS not in os.environ:
         os.environ[ROWS] = tempfile.mkstemp(suffix=".jsonl")[1]
 
@@ -111,11 +111,13 @@ def fault(
 ) -> Iterator[Line]:
     """Visitors keep asking while the block sets `line.run`; then the deploy is judged.
 
-    It must end with `status` and say `says`; no request may fail; unless it ended with 0 the version before must
-    serve; the lock must be free, and no secret in what it printed or saved.
+    It must end with `status` and say `says`; no request may fail; unless it ended with 0 the version before
+    must serve; the lock must be free, and no secret in what it printed or saved.
     """
     before = deployment.serving()
-    with SteadyLoad(deployment.project.cluster.ingress, deployment.project.host, visitors=2, pause=0.05) as load:
+    with SteadyLoad(
+        deployment.project.cluster.ingress, deployment.project.host, visitors=2, pause=0.05
+    ) as load:
         line = Line(deployment, load)
         yield line
         assert line.run is not None
@@ -155,13 +157,19 @@ def judge(line: Line, status: int, says: str) -> None:
 def password_of(deployment: Deployment) -> str:
     name = f"{deployment.project.name}-redis-auth"
     template = "go-template={{.data.REDIS_PASSWORD | base64decode}}"
-    return deployment.project.kubectl("get", "secret", name, "--ignore-not-found", "-o", template, check=False)
+    return deployment.project.kubectl(
+        "get", "secret", name, "--ignore-not-found", "-o", template, check=False
+    )
 
 
 def record(name: str, line: Line) -> None:
     run, load = line.run, line.load
     assert run is not None
-    helm = "3" if "helm3" in str(Path(line.deployment.environment["PATH"].split(":")[0], "helm").resolve()) else "4"
+    helm = (
+        "3"
+        if "helm3" in str(Path(line.deployment.environment["PATH"].split(":")[0], "helm").resolve())
+        else "4"
+    )
     add_row(
         Path(os.environ[ROWS]),
         Row(

@@ -118,11 +118,17 @@ class Deployment:
     evidence: Path
     environment: dict[str, str] = field(default_factory=dict)
 
-    def start(self, tag: str, *options: str, image: str = "", environment: str = "dev", **variables: str) -> Run:
+    def start(
+        self, tag: str, *options: str, image: str = "", environment: str = "dev", **variables: str
+    ) -> Run:
         image = image or f"{self.project.cluster.registry}/{self.project.name}"
-        return self.start_script(image, tag, self.project.name, self.project.host, environment, *options, **variables)
+        return self.start_script(
+            image, tag, self.project.name, self.project.host, environment, *options, **variables
+        )
 
-    def run(self, tag: str, *options: str, image: str = "", environment: str = "dev", **variables: str) -> Run:
+    def run(
+        self, tag: str, *options: str, image: str = "", environment: str = "dev", **variables: str
+    ) -> Run:
         run = self.start(tag, *options, image=image, environment=environment, **variables)
         run.wait()
         return run
@@ -167,7 +173,9 @@ class Deployment:
 
     def lock_holder(self) -> str:
         name = f"{self.project.name}-deploy"
-        return self.project.kubectl("get", "lease", name, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}")
+        return self.project.kubectl(
+            "get", "lease", name, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}"
+        )
 
     def serving(self) -> str:
         """The digest that visitors meet."""

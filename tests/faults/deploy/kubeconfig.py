@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.e2e.cluster import Project
 
 RESOURCES = {
-    "": "pods,pods/log,services,services/proxy,configmaps,secrets,serviceaccounts,events,persistentvolumeclaims"
-    ",endpoints,replicationcontrollers",
+    "": "pods,pods/log,services,services/proxy,configmaps,secrets,serviceaccounts,events"
+    ",persistentvolumeclaims,endpoints,replicationcontrollers",
     "apps": "deployments,statefulsets,replicasets,daemonsets",
     "batch": "jobs,cronjobs",
     "autoscaling": "horizontalpodautoscalers",
@@ -30,7 +30,7 @@ def with_server(folder: Path, url: str) -> Path:
 
 
 def limited_user(project: Project, folder: Path, without: str) -> Path:
-    """A kube config of a user who may do everything in the project's namespace but with one kind of object."""
+    """A kube config of a user who may do everything in the project's namespace, less one kind of object."""
     rules = [
         {"apiGroups": [group], "resources": [r for r in names.split(",") if r != without], "verbs": ["*"]}
         for group, names in RESOURCES.items()
@@ -46,12 +46,19 @@ def limited_user(project: Project, folder: Path, without: str) -> Path:
     apply(project, role)
     project.kubectl("create", "serviceaccount", user, check=False)
     project.kubectl(
-        "create", "rolebinding", user, f"--role={user}", f"--serviceaccount={project.name}:{user}", check=False
+        "create",
+        "rolebinding",
+        user,
+        f"--role={user}",
+        f"--serviceaccount={project.name}:{user}",
+        check=False,
     )
     token = project.kubectl("create", "token", user).strip()
     file = with_server(folder, server())
     config = ["kubectl", "config", f"--kubeconfig={file}"]
-    context = subprocess.run([*config, "current-context"], capture_output=True, text=True, check=True).stdout.strip()
+    context = subprocess.run(
+        [*config, "current-context"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     for command in [
         ["set-credentials", user, f"--token={token}"],
         ["set-context", context, f"--user={user}"],

@@ -25,7 +25,10 @@ def add_row(file: Path, row: Row) -> None:
 
 def table(file: Path) -> str:
     rows = sorted((json.loads(line) for line in file.read_text().splitlines()), key=lambda row: row["fault"])
-    lines = ["| fault | helm | exit | requests meanwhile | failed | seconds | what it said |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| fault | helm | exit | requests meanwhile | failed | seconds | what it said |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         told = row["told"].replace("|", "\\|").replace("deploy.sh: ", "")
         lines.append(
