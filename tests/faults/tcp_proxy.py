@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from types import TracebackType
 
 
@@ -46,6 +47,12 @@ class TcpProxy:
 
     def restore(self) -> None:
         self._listener = self._listen(self.port)
+
+    def cut_for(self, seconds: float) -> None:
+        """An outage of so many seconds: the length of the fault, not a wait for something."""
+        self.cut()
+        time.sleep(seconds)
+        self.restore()
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", port), reuse_port=False)

@@ -1,0 +1,74 @@
+"""One deploy at a time."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.deploy.conftest import fault
+from tests.faults.deploy.deployment import Deployment
+from tests.faults.deploy.kubeconfig import apply
+from tests.faults.deploy.values import never_ready
+
+
+def take_lease(deployment: Deployment) -> None:
+    """Somebody else's lease, in the place of whatever is there."""
+    apply(
+        deployment.project,
+        {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": f"{deployment.project.name}-deploy"},
+            "spec": {
+                "holderIdentity": "somebody@elsewhere",
+                "leaseDurationSeconds": 30,
+                "acquireTime": "2026-01-01T00:00:00.000000Z",
+                "renewTime": "2026-01-01T00:00:00.000000Z",
+            },
+        },
+    )
+
+
+def test_two_deploys_at_once(installed: Deployment, tmp_path: Path) -> None:
+    first = installed.start("2.0.0", "--values", str(never_ready(installed, tmp_path)), "--timeout", "50")
+    first.await_step("watch")
+    says = "another deploy holds the lock: "
+    with fault("two deploys at once", installed, 5, says, lock_is_free=False) as line:
+        line.run = installed.run("2.0.1")
+    assert first.wait() == 8, first.output
+    assert installed.lock_holder() == ""
+
+
+def test_the_second_deploy_waits_for_a_short_one(installed: Deployment) -> None:
+    first = installed.start("2.1.0")
+    first.await_step("build")
+    with fault("a second deploy while a short one runs", installed, 0, "waiting for the deploy of") as line:
+        line.run = installed.run("2.1.1")
+    assert first.wait() == 0, first.output
+    assert installed.project.get("/version").json["version"] == "2.1.1"
+
+
+def test_an_expired_lock_is_taken_over(installed: Deployment) -> None:
+    take_lease(installed)
+    with fault("lock expired", installed, 0, "took over the lock that somebody@elsewhere") as line:
+        line.run = installed.run("2.2.0")
+
+
+@pytest.mark.parametrize("how", ["taken", "deleted"])
+def test_the_lock_is_lost_in_the_middle(installed: Deployment, how: str) -> None:
+    revision = installed.revision()
+    slow = installed.sources.edited("Dockerfile", lambda text: text.replace("USER ", "RUN sleep 14\nUSER "))
+    with (
+        fault(f"lock lost in the middle ({how})", installed, 5, "lost its lock", lock_is_free=False) as line,
+        slow,
+    ):
+        line.run = installed.start("2.3.0")
+        line.run.await_step("build")
+        if how == "taken":
+            take_lease(installed)
+        else:
+            installed.project.kubectl("delete", "lease", f"{installed.project.name}-deploy")
+        line.run.wait()
+    assert installed.revision() == revision, "a release was changed without the lock"
+    # Somebody else's lease is not ours to delete.
+    assert installed.lock_holder() == ("somebody@elsewhere" if how == "taken" else "")
+    installed.project.kubectl("delete", "lease", f"{installed.project.name}-deploy", "--ignore-not-found")

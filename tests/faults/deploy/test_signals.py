@@ -1,0 +1,45 @@
+"""Ctrl-C and TERM at every step: it ends within seconds, frees the lock, and the next deploy succeeds."""
+
+import signal
+import time
+
+import pytest
+
+from tests.faults.deploy.conftest import fault
+from tests.faults.deploy.deployment import Deployment
+
+STEPS = [
+    "preflight",
+    "plan",
+    "namespace",
+    "lock",
+    "build",
+    "push",
+    "secrets",
+    "Redis",
+    "release",
+    "watch",
+    "smoke",
+]
+CHANGES_NOTHING = STEPS[: STEPS.index("release")]
+ENDS_WITHIN = 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_interrupted(installed: Deployment, number: signal.Signals) -> None:
+    status = 130 if number == signal.SIGINT else 143
+    for position, step in enumerate(STEPS):
+        name = f"{number.name} in the step {step}"
+        unchanged = step in CHANGES_NOTHING
+        with fault(name, installed, status, "interrupted in the step", serves_before=unchanged) as line:
+            run = installed.start(f"5.{number}.{position}")
+            line.run = run
+            run.await_step(step)
+            sent = time.monotonic()
+            run.interrupt(number)
+            run.wait(seconds=60)
+            assert run.ended - sent < ENDS_WITHIN, f"took {run.ended - sent:.0f} s to end"
+        advice = "not changed" if unchanged else "may be rolling out"
+        assert advice in run.output
+    with fault(f"the deploy after {number.name} at every step", installed, 0) as line:
+        line.run = installed.run(f"5.{number}.{len(STEPS)}")
