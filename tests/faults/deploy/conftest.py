@@ -119,8 +119,8 @@ def fault(
     """Visitors keep asking while the block sets `line.run`; then the deploy is judged.
 
     It must end with `status` and say `says`; no request may fail; unless it ended with 0 the version before
-    must serve; the lock must be free, and no secret in what it printed or saved. Where the one pod of Redis is
-    replaced, visitors notice that.
+    must serve; the lock must be free, and no secret in what it printed or saved. Where the one pod of Redis
+    is replaced, visitors notice that.
     """
     before = deployment.serving()
     with SteadyLoad(

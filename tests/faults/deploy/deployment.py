@@ -58,10 +58,11 @@ class Run:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            with self._grew:
-                self.lines.append(line)
-                self._grew.notify_all()
+        with self.process.stdout as output:
+            for line in output:
+                with self._grew:
+                    self.lines.append(line)
+                    self._grew.notify_all()
         with self._grew:
             self.ended = time.monotonic()
             self._grew.notify_all()
