@@ -146,7 +146,20 @@ def test_a_body_that_does_not_arrive_is_408(service: Service, counted: Counted) 
     assert counted() is None
 
 
-@pytest.mark.parametrize("ids", [[b"a", b"b"], [b"a" * 129], [b"a b"], [b""], [b"a", b"a"]])
+@pytest.mark.parametrize("ids", [[b"a", b"b"], [b"a", b"a"], [b"a" * 1025]])
+def test_a_duplicated_or_huge_request_id_is_refused(
+    service: Service, counted: Counted, ids: list[bytes]
+) -> None:
+    lines = b"".join(b"X-Request-ID: " + value + b"\r\n" for value in ids)
+    answer = only_answer(
+        service.raw_exchange(b"GET / HTTP/1.1\r\n" + HOST + lines + b"Connection: close\r\n\r\n")
+    )
+    assert_problem(answer, 400)
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+    assert counted() is None
+
+
+@pytest.mark.parametrize("ids", [[b"a" * 129], [b"a" * 1024], [b"a b"], [b""]])
 def test_a_bad_request_id_is_replaced(service: Service, ids: list[bytes]) -> None:
     lines = b"".join(b"X-Request-ID: " + value + b"\r\n" for value in ids)
     answer = only_answer(

@@ -13,7 +13,7 @@ from tornado.web import HTTPError, RequestHandler
 from app.counter import CounterUnavailable
 from app.handlers.negotiation import preferred
 from app.problem import CONTENT_TYPE, problem_body, title_of
-from app.request_policy import RequestPolicy, request_id_of
+from app.request_policy import RequestPolicy, request_id_complaint, request_id_of
 
 RETRY_AFTER_SECONDS = 1
 
@@ -76,6 +76,8 @@ class BaseHandler(RequestHandler):
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
         self.deadline = loop.call_later(settings.request_timeout, self._give_up, task)
+        if complaint := request_id_complaint(self.request.headers):
+            raise Problem(400, complaint)
         if not self.policy.allows_host(self.request.host):
             raise Problem(400, "This host name is not served here.")
         if len(self.policy.in_flight) > settings.max_in_flight:

@@ -19,6 +19,9 @@ async def test_without_redis_alive_but_not_ready(
 ) -> None:
     valkey.stop()
     alive = await http_client.fetch(base_url + "/healthz")
+    # The answer of the last ping may be reused for a moment.
+    while alive.body == b"ok\n":
+        alive = await http_client.fetch(base_url + "/healthz")
     assert (alive.code, alive.body) == (200, b"degraded\n")
     ready = await http_client.fetch(base_url + "/readyz", raise_error=False)
     assert (ready.code, ready.body) == (503, b"redis: connection\n")
