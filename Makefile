@@ -30,7 +30,7 @@ e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and 
 	$(BIN)/python -m pytest tests/e2e -v -s
 
 faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names (long)
-	FAULT_TABLE=docs/deploy-faults.md $(BIN)/python -m pytest tests/faults/deploy -v -n 3
+	FAULT_TABLE=docs/deploy-faults.md $(BIN)/python -m pytest tests/faults/deploy -v -n 2
 
 lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
 	dev/lock $(if $(UPGRADE),--upgrade)

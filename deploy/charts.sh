@@ -47,7 +47,7 @@ rendered_annotation() {
 
 # deployed_manifest RELEASE REVISION: what Helm applied then, into $work/RELEASE.REVISION.yaml.
 deployed_manifest() {
-  try_once "${helm[@]}" get manifest "$1" --revision "$2"
+  ask_helm get manifest "$1" --revision "$2"
   cp "$work/reply" "$work/$1.$2.yaml"
 }
 

@@ -28,20 +28,23 @@ try_once() {
   return "$status"
 }
 
-# ask ARGUMENTS...: kubectl into `reply`, again while the API server cannot be reached, for `patience` seconds.
-ask() {
+# ask ARGUMENTS...: kubectl into `reply`. ask_helm ARGUMENTS...: the same with helm.
+ask() { persistently "${kubectl[@]}" "$@"; }
+
+ask_helm() { persistently "${helm[@]}" "$@"; }
+
+# persistently COMMAND...: again while the API server cannot be reached, for `patience` seconds. Ends the deploy when
+# it stays away; any other failure is the caller's, its words are in $work/error.
+persistently() {
   local deadline=$((SECONDS + patience)) status=0
   while :; do
     status=0
-    try_once "${kubectl[@]}" "$@" || status=$?
+    try_once "$@" || status=$?
     if [ "$status" -eq 0 ]; then return 0; fi
-    if grep -q Forbidden "$work/error"; then
+    if grep -q '(Forbidden)' "$work/error"; then
       fail 3 "no right: $(tail -n 1 "$work/error")" "ask for a role that grants it, then run the same command again"
     fi
-    if ! is_unreachable "$work/error"; then
-      cat "$work/error" >&2
-      return "$status"
-    fi
+    if ! is_unreachable "$work/error"; then return "$status"; fi
     if [ "$SECONDS" -ge "$deadline" ]; then fail_unreachable; fi
     run sleep 1
   done

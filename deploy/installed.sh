@@ -16,7 +16,7 @@ read_installed() {
   check_prod_context
   read_revisions "$project"
   if [ -z "$newest_revision" ]; then return; fi
-  try_once "${helm[@]}" get values "$project" --revision "$newest_revision"
+  ask_helm get values "$project" --revision "$newest_revision"
   values=$reply
   image_name=$(value_of repository) image_tag=$(value_of tag) digest=$(value_of digest)
   ask get ingress "$project" --ignore-not-found -o jsonpath='{.spec.rules[0].host}'

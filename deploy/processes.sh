@@ -27,6 +27,7 @@ on_bug() {
   trap - ERR
   printf 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' \
     "$line" "${BASH_SOURCE[1]}" "$command" "$status" >&2
+  if [ -s "$work/error" ]; then sed 's/^/       /' "$work/error" >&2; fi
   exit 1
 }
 

@@ -49,6 +49,6 @@ mark_verified() {
 
 # digest_of_revision RELEASE REVISION, into `reply`.
 digest_of_revision() {
-  try_once "${helm[@]}" get values "$1" --revision "$2"
+  ask_helm get values "$1" --revision "$2"
   reply=$(sed -n 's/^ *digest: *//p' <<<"$reply")
 }

@@ -59,28 +59,12 @@ upgrade_release() {
     status=0
     try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} --history-max 10 \
       --description "$image_name:$image_tag ${digest:7:12} by $lock_identity" "$@" || status=$?
-    if [ "$status" -eq 0 ] || ! helm_may_retry "$deadline"; then return "$status"; fi
+    if [ "$status" -eq 0 ] || ! is_unreachable "$work/error" || [ "$SECONDS" -ge "$deadline" ]; then return "$status"; fi
+    note "the API server was away, trying again: $(tail -n 1 "$work/error")"
+    run sleep 1
     read_revisions "$release"
     recover_pending "$release"
   done
-}
-
-# try_helm ARGUMENTS...: again when the API server was away for a moment.
-try_helm() {
-  local deadline=$((SECONDS + patience)) status
-  while :; do
-    status=0
-    try_once "${helm[@]}" "$@" || status=$?
-    if [ "$status" -eq 0 ] || ! helm_may_retry "$deadline"; then return "$status"; fi
-  done
-}
-
-# helm_may_retry DEADLINE: after the API server was away, and is back. Keeps the error for the caller otherwise.
-helm_may_retry() {
-  is_unreachable "$work/error" && [ "$SECONDS" -lt "$1" ] || return 1
-  note "the API server is away, trying again: $(tail -n 1 "$work/error")"
-  run sleep 1
-  ask get --raw /readyz
 }
 
 # apply_failed RELEASE REVISION: Helm may have applied a part of it before it failed.
@@ -107,7 +91,7 @@ recover_pending() {
       "helm --kube-context $context -n $namespace history $1"
   else
     # Its first installation: nothing served yet. Volumes outlive this.
-    try_helm uninstall "$1" || fail 10 "$1 is $newest_status and cannot be removed: $(tail -n 3 "$work/error")" \
+    ask_helm uninstall "$1" || fail 10 "$1 is $newest_status and cannot be removed: $(tail -n 3 "$work/error")" \
       "helm --kube-context $context -n $namespace history $1"
   fi
   read_revisions "$1"

@@ -23,6 +23,7 @@ restored_revision='' rollback_reason=''
 # restore_service: roll back to restored_revision.
 restore_service() {
   check_lock
+  release_applied=yes
   digest_of_revision "$project" "$restored_revision"
   digest=$reply
   roll_back "$project" "$restored_revision" || not_restored "helm rollback failed: $(tail -n 3 "$work/error")"
@@ -39,7 +40,7 @@ not_restored() {
 # roll_back RELEASE REVISION
 roll_back() {
   note "rolling $1 back to revision $2"
-  try_helm rollback "$1" "$2" ${helm_apply[@]+"${helm_apply[@]}"} --history-max 10
+  ask_helm rollback "$1" "$2" ${helm_apply[@]+"${helm_apply[@]}"} --history-max 10
 }
 
 # redis_failed STATUS REASON: its previous revision is restored, so that the version before finds the Redis it knows.

@@ -30,6 +30,6 @@ show_history() {
   if [ -z "$newest_revision" ]; then
     fail 3 "there is no release «$project» in the namespace «$namespace»" "./deploy.sh --status $project"
   fi
-  try_once "${helm[@]}" history "$project" --max 20
+  ask_helm history "$project" --max 20
   awk -v verified=" $verified " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
 }

@@ -21,7 +21,7 @@ uninstall_releases() {
       continue
     fi
     check_lock
-    try_helm uninstall "$release" || fail 10 "helm could not uninstall $release: $(tail -n 3 "$work/error")" "run the same command again"
+    ask_helm uninstall "$release" || fail 10 "helm could not uninstall $release: $(tail -n 3 "$work/error")" "run the same command again"
     note "uninstalled $release"
   done
   ask delete configmap "$project-deploy" --ignore-not-found

@@ -4,12 +4,15 @@
 rollout_fault=''
 # How long a pod may find no node before that counts: a cluster autoscaler that adds one says so in an event.
 unschedulable_seconds=${DEPLOY_UNSCHEDULABLE_SECONDS:-30}
+# A quota or a configuration that forbids a pod counts once it lasts: after a change it may be read late, or be old.
+suspect_seconds=6
 status_line_seconds=5
 
 # await_rollout deployment|statefulset RELEASE: succeeds when all pods are new and available. Otherwise
 # rollout_fault says why not.
 await_rollout() {
-  local kind=$1 release=$2 deadline=$((SECONDS + timeout)) shown='' shown_at=$SECONDS unschedulable_since='' line
+  local kind=$1 release=$2 deadline=$((SECONDS + timeout)) shown='' shown_at=$SECONDS line
+  local unschedulable_since='' suspect_since=''
   rollout_fault=''
   while :; do
     line=''
@@ -45,7 +48,7 @@ observe() {
   local object='' name object_generation observed replicas all new ready least revision hash revision_hash current update failure unschedulable waiting
   try_once "${kubectl[@]}" get "$1,horizontalpodautoscalers,replicasets,pods" \
     -l "app.kubernetes.io/instance=$2" -o jsonpath="$watch_fields" || return
-  generation='' new_pods='' stuck=''
+  generation='' new_pods='' stuck='' suspect=''
   while IFS='|' read -r object name object_generation observed replicas all new ready least revision hash \
     revision_hash current update failure unschedulable waiting; do
     case $object in
@@ -57,7 +60,7 @@ observe() {
           # Once all pods are new, the controller leaves updatedReplicas out and moves currentRevision.
           if [ "$current" = "$update" ]; then updated=$total; fi
         fi
-        if [ "$seen_generation" -ge "$generation" ] && [ -n "$failure" ]; then rollout_fault=$failure; fi
+        if [ "$seen_generation" -ge "$generation" ]; then suspect=$failure; fi
         ;;
       # A new Deployment begins with one replica; the autoscaler brings it to its least number a moment later.
       HorizontalPodAutoscaler) if [ "$wanted" -lt "$least" ]; then wanted=$least; fi ;;
@@ -70,10 +73,13 @@ observe() {
     esac
   done <<<"$reply"
   if [ -z "$stuck" ]; then unschedulable_since=''; fi
+  if [ -z "$suspect" ]; then suspect_since=''; fi
+  suspect_since=${suspect_since:-$SECONDS}
+  if [ -n "$suspect" ] && [ $((SECONDS - suspect_since)) -ge "$suspect_seconds" ]; then rollout_fault=$suspect; fi
   [ -n "$generation" ]
 }
 
-rollout_revision='' stuck=''
+rollout_revision='' stuck='' suspect=''
 
 rollout_is_complete() {
   [ "$seen_generation" -ge "$generation" ] && [ "$updated" = "$wanted" ] && [ "$available" -ge "$wanted" ] &&
@@ -93,7 +99,7 @@ find_fault() {
   case $3 in
     *ImagePullBackOff* | *InvalidImageName* | *ErrImageNeverPull*) rollout_fault="pod $1: its image cannot be pulled: $3" ;;
     *CrashLoopBackOff*) rollout_fault="pod $1: its container ends again and again: $3$(last_words "$1")" ;;
-    *CreateContainer*Error* | *RunContainerError*) rollout_fault="pod $1: its container cannot be started: $3" ;;
+    *CreateContainer*Error* | *RunContainerError*) suspect="pod $1: its container cannot be started: $3" ;;
   esac
   if [ -z "$2" ]; then return; fi
   stuck=$1

@@ -56,7 +56,9 @@ def test_an_expired_lock_is_taken_over(installed: Deployment) -> None:
 @pytest.mark.parametrize("how", ["taken", "deleted"])
 def test_the_lock_is_lost_in_the_middle(installed: Deployment, how: str) -> None:
     revision = installed.revision()
-    slow = installed.sources.edited("Dockerfile", lambda text: text.replace("USER ", "RUN sleep 14\nUSER "))
+    slow = installed.sources.edited(
+        "Dockerfile", lambda text: text.replace("USER ", f"RUN sleep 14; : {how}\nUSER ")
+    )
     with (
         fault(f"lock lost in the middle ({how})", installed, 5, "lost its lock", lock_is_free=False) as line,
         slow,
