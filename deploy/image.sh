@@ -8,7 +8,7 @@ build_image() {
   fi
   find_commit
   run "$container_tool" build ${image_platform[@]+"${image_platform[@]}"} --tag "$image_name:$image_tag" \
-    --build-arg "VERSION=$image_tag" --build-arg "GIT_COMMIT=$commit" --build-arg "COMMIT_TIME=$commit_time" "$root" >&2 ||
+    --build-arg "VERSION=$image_tag" --build-arg "GIT_COMMIT=$commit" --build-arg "COMMIT_TIME=$commit_time" "$root" >&3 ||
     fail 4 "the image $image_name:$image_tag could not be built" "see the output above; nothing was deployed"
 }
 
@@ -46,7 +46,7 @@ push_image() {
   # podman names the pushed digest in a file, docker in what it prints.
   if [ "$what" = push ] && [ "$container_tool" = podman ]; then options=(--digestfile "$work/digest"); fi
   if ! run "$container_tool" "$what" ${options[@]+"${options[@]}"} "$image_name:$image_tag" >"$work/transfer" 2>&1; then
-    sed 's/^/       | /' "$work/transfer" >&2
+    sed 's/^/       | /' "$work/transfer" >&3
     fail 4 "$container_tool $what $image_name:$image_tag failed: $(tail -n 1 "$work/transfer")" \
       "check the registry and that you are logged in ($container_tool login ${image_name%%/*}); nothing was deployed"
   fi

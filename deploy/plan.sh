@@ -15,7 +15,7 @@ show_plan() {
 # announce_plan: for a deploy, the same in a few lines.
 announce_plan() {
   make_plan
-  sed -n '/^[#!]/s/^[#!] */       /p' "$work/plan" >&2
+  sed -n '/^[#!]/s/^[#!] */       /p' "$work/plan" >&3
 }
 
 make_plan() {

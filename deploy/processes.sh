@@ -26,15 +26,14 @@ on_bug() {
   local status=$1 line=$2 command=$3
   trap - ERR
   printf 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' \
-    "$line" "${BASH_SOURCE[1]}" "$command" "$status" >&2
-  if [ -s "$work/error" ]; then sed 's/^/       /' "$work/error" >&2; fi
+    "$line" "${BASH_SOURCE[1]}" "$command" "$status" >&3
+  if [ -s "$work/error" ]; then sed 's/^/       /' "$work/error" >&3; fi
   exit 1
 }
 
 on_signal() {
   trap '' INT TERM HUP
   stop_child
-  printf '\n' >&2
   fail "$1" "interrupted in the step «$current_step»" "$(interrupted_advice)"
 }
 

@@ -107,7 +107,8 @@ class Run:
         """What a person reads last: the error and its advice, or the summary's first line."""
         told = [line.strip() for line in self.lines if line.startswith("deploy.sh: ")]
         summary = [line.strip() for line in self.lines if line.endswith(" serves.\n")]
-        return (told or summary or [self.output[-200:]])[-1]
+        errors = [line.strip() for line in self.lines if line.startswith("Error: ")]
+        return (told or summary or errors or [" ".join(self.output.split())[-200:]])[-1]
 
 
 @dataclass(frozen=True)
