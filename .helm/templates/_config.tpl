@@ -3,7 +3,7 @@
 /run/secrets/visits
 {{- end }}
 
-{{/* What the service reads from its environment, without secrets. The pods' checksum is taken of this. */}}
+{{/* What the service reads from its environment, without secrets, as a map. The pods' checksum is taken of this. */}}
 {{- define "visits.config" -}}
 ENVIRONMENT: {{ .Values.environment | quote }}
 SECRETS_DIR: {{ include "visits.secretsDir" . | quote }}
@@ -39,5 +39,24 @@ REDIS_TLS: "true"
 {{ int64 . }}
 {{- else -}}
 {{ . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The container's env. The settings are in the pod's own template, not in a ConfigMap that pods refer to: a container
+of the version before that restarts in the middle of a rollout must read the settings it was made for.
+Kubernetes would expand $(NAME) in a value; $$( is a plain $(.
+*/}}
+{{- define "visits.env" -}}
+{{- range $name, $value := include "visits.config" . | fromYaml }}
+- name: {{ $name }}
+  value: {{ $value | replace "$(" "$$(" | quote }}
+{{- end }}
+{{- with .Values.image.digest }}
+- name: IMAGE_DIGEST
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -1,7 +1,11 @@
-{{/* The one place for names, labels and selectors. */}}
+{{/* The one place for names, labels, annotations and selectors. */}}
 
 {{- define "visits.name" -}}
 {{ .Release.Name }}
+{{- end }}
+
+{{- define "visits.testName" -}}
+{{ .Release.Name }}-test
 {{- end }}
 
 {{/* Empty when Sentinels say where Redis is. */}}
@@ -23,17 +27,47 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* Pods do without the chart's version: a new chart alone is no reason to roll them. */}}
-{{- define "visits.podLabels" -}}
-{{ include "visits.selectorLabels" . }}
+{{/* Of the pod of `helm test`: another name, so that no selector of the service's pods finds it. */}}
+{{- define "visits.testSelectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}
+
+{{/* What a pod and the other objects tell beside their name. */}}
+{{- define "visits.descriptiveLabels" -}}
 app.kubernetes.io/version: {{ include "visits.version" . | quote }}
 app.kubernetes.io/part-of: {{ .Release.Name }}
 {{- end }}
 
-{{- define "visits.labels" -}}
-{{ include "visits.podLabels" . }}
+{{/* Pods do without the chart's version: a new chart alone is no reason to roll them. */}}
+{{- define "visits.podLabels" -}}
+{{ include "visits.selectorLabels" . }}
+{{ include "visits.descriptiveLabels" . }}
+{{- end }}
+
+{{/* Of every object, beside its name's. */}}
+{{- define "visits.objectLabels" -}}
+{{ include "visits.descriptiveLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- with .Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "visits.labels" -}}
+{{ include "visits.selectorLabels" . }}
+{{ include "visits.objectLabels" . }}
+{{- end }}
+
+{{/* An object's metadata.annotations, if any: (list $ its-own). What is given for every object yields. */}}
+{{- define "visits.annotations" -}}
+{{- $root := index . 0 }}
+{{- with merge (dict) (index . 1) $root.Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* A tag may hold 128 characters and start or end with _ . -, a label may not. */}}

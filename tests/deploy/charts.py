@@ -19,6 +19,8 @@ REDIS = ROOT / ".helm" / "redis"
 CHARTS = [SERVICE, REDIS]
 PROJECT = "shop"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
+# Of the optional kinds, those that a test's cluster has.
+API_VERSIONS = "gateway.networking.k8s.io/v1"
 # What only a deploy knows.
 DEPLOYED: dict[Path, Values] = {
     SERVICE: {
@@ -48,6 +50,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     release = project if chart == SERVICE else f"{project}-redis"
     command = [str(ROOT / ".tools" / helm), "template", release, str(chart), "--namespace", project]
+    command += ["--api-versions", API_VERSIONS]
     command += ["--values", str(chart / f"values-{environment}.yaml"), "--values", "-"]
     return subprocess.run(command, input=values, capture_output=True, text=True, check=False)
 
@@ -78,6 +81,12 @@ def document(chart: Path, kind: str, environment: str = "dev", values: Values | 
 
 def workload(chart: Path, environment: str = "dev", values: Values | None = None) -> Document:
     return document(chart, "Deployment" if chart == SERVICE else "StatefulSet", environment, values)
+
+
+def configuration(environment: str = "dev", values: Values | None = None) -> dict[str, str]:
+    """The plain variables of the service's container, as Kubernetes hands them on: $$( is a plain $(."""
+    variables = container(SERVICE, environment, values)["env"]
+    return {one["name"]: one["value"].replace("$$(", "$(") for one in variables if "value" in one}
 
 
 def pod(chart: Path, environment: str = "dev", values: Values | None = None) -> Document:

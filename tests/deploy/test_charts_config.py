@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings, load_settings
-from tests.deploy.charts import CHARTS, ENVIRONMENTS, REDIS, SERVICE, Values, container, document, label, pod
+from tests.deploy.charts import (
+    CHARTS,
+    ENVIRONMENTS,
+    REDIS,
+    SERVICE,
+    Values,
+    configuration,
+    container,
+    document,
+    label,
+    pod,
+)
 from tests.deploy.test_charts_values import EXTERNAL, schema
 
 Start = Callable[[dict[str, str]], Settings]
@@ -17,11 +28,6 @@ OF_THE_POD = {"PORT", "ADMIN_HOST", "ADMIN_PORT", "ENVIRONMENT", "SECRETS_DIR", 
 OF_THE_POD |= {"REDIS_HOST", "REDIS_PORT", "REDIS_DB"}
 OF_THE_POD |= {"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"}
 OF_THE_SECRET = {"REDIS_PASSWORD", "REDIS_URL"}
-
-
-def config(environment: str = "dev", values: Values | None = None) -> dict[str, str]:
-    data: dict[str, str] = document(SERVICE, "ConfigMap", environment, values)["data"]
-    return data
 
 
 def test_the_schema_lists_the_settings_of_the_service() -> None:
@@ -49,7 +55,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Start:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_service_starts_with_the_configuration(environment: str, started: Start) -> None:
-    settings = started(config(environment))
+    settings = started(configuration(environment))
     assert settings.environment == environment.upper()
     assert (settings.redis_host, settings.redis_port, settings.redis_db) == ("shop-redis", 6379, 0)
     assert (settings.drain_delay, settings.drain_timeout) == (5, 20)
@@ -59,10 +65,10 @@ def test_settings_arrive_as_written(started: Start) -> None:
     values = {
         "MAX_IN_FLIGHT": 1000000,
         "REDIS_TIMEOUT": 0.25,
-        "COUNTER_KEY": "007",
+        "COUNTER_KEY": "$(HOST) $$",
         "ALLOWED_HOSTS": "a.test,b.test",
     }
-    data = config(values={"settings": values})
+    data = configuration(values={"settings": values})
     assert {name: data[name] for name in values} == {name: str(value) for name, value in values.items()}
     settings = started(data)
     assert settings.max_in_flight == 1000000
@@ -73,7 +79,7 @@ def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
     for name in ("ca.crt", "tls.crt", "tls.key"):
         (tmp_path / name).write_text("")
     tls = {"enabled": True, "caFile": "ca.crt", "certFile": "tls.crt", "keyFile": "tls.key"}
-    settings = started(config(values={**EXTERNAL, "redis": {**EXTERNAL["redis"], "port": 6380, "tls": tls}}))
+    settings = started(configuration(values={**EXTERNAL, "redis": {**EXTERNAL["redis"], "port": 6380, "tls": tls}}))
     assert (settings.redis_host, settings.redis_port, settings.redis_tls) == ("redis.test", 6380, True)
     assert settings.redis_tls_ca_file == tmp_path / "ca.crt"
     assert settings.redis_tls_key_file == tmp_path / "tls.key"
@@ -81,16 +87,32 @@ def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
 
 def test_an_external_redis_whose_url_is_secret(started: Start, tmp_path: Path) -> None:
     (tmp_path / "REDIS_URL").write_text("rediss://user:password@redis.test:6380/1")
-    settings = started(config(values={**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}}))
+    settings = started(configuration(values={**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}}))
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value().startswith("rediss://")
 
 
 def test_an_external_redis_behind_sentinels(started: Start) -> None:
     sentinels = {"REDIS_SENTINELS": "a.test:26379,b.test:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
-    data = config(values={**EXTERNAL, "redis": {"mode": "external"}, "settings": sentinels})
+    data = configuration(values={**EXTERNAL, "redis": {"mode": "external"}, "settings": sentinels})
     assert "REDIS_HOST" not in data
     assert started(data).redis_sentinels == (("a.test", 26379), ("b.test", 26379))
+
+
+def test_the_settings_belong_to_the_pod_and_not_to_an_object_that_a_rollout_changes() -> None:
+    """A container of the version before that restarts in the middle of a rollout keeps its settings."""
+    assert "envFrom" not in container(SERVICE)
+    assert "data" not in document(SERVICE, "ConfigMap")
+    assert all("valueFrom" not in one for one in container(SERVICE)["env"])
+
+
+def test_kubernetes_expands_nothing_in_a_setting() -> None:
+    (key,) = [
+        one["value"]
+        for one in container(SERVICE, values={"settings": {"COUNTER_KEY": "$(HOST)"}})["env"]
+        if one["name"] == "COUNTER_KEY"
+    ]
+    assert key == "$$(HOST)"
 
 
 def test_deploy_reads_the_merged_values_from_annotations() -> None:
@@ -118,7 +140,7 @@ def mounted_secret(chart: Path, values: Values | None = None) -> tuple[str, str]
 
 
 def test_both_charts_read_the_same_secret() -> None:
-    assert mounted_secret(SERVICE) == ("shop-redis-auth", config()["SECRETS_DIR"])
+    assert mounted_secret(SERVICE) == ("shop-redis-auth", configuration()["SECRETS_DIR"])
     assert mounted_secret(REDIS) == ("shop-redis-auth", "/run/secrets/redis")
     given = {"secret": {"name": "given"}}
     assert mounted_secret(SERVICE, given)[0] == mounted_secret(REDIS, given)[0] == "given"
@@ -141,7 +163,7 @@ def test_no_password_in_the_environment(chart: Path) -> None:
     main = container(chart)
     sources = [source for one in main.get("env", []) for source in one if source != "name"]
     assert set(sources) <= {"value"}
-    assert main.get("envFrom", []) == ([{"configMapRef": {"name": "shop"}}] if chart == SERVICE else [])
+    assert "envFrom" not in main
 
 
 def checksum(chart: Path, values: Values | None = None, environment: str = "dev") -> str:

@@ -53,10 +53,9 @@ class Pod:
 
     def moved(self, text: str) -> str:
         """Put the pod's paths into the folder, and its port to a free one."""
-        places = {"/run/secrets/redis": "secret", "/etc/redis": "etc", "dir /data": "data"}
-        for place, name in places.items():
-            prefix = "dir " if place.startswith("dir ") else ""
-            text = text.replace(place, f"{prefix}{self.folder / name}")
+        for place, name in {"/run/secrets/redis": "secret", "/etc/redis": "etc", " /data": "data"}.items():
+            space = " " if place.startswith(" ") else ""
+            text = text.replace(place, f"{space}{self.folder / name}")
         return text.replace("port 6379", f"port {self.port}")
 
     def write_password(self, password: str) -> None:

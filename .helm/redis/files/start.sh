@@ -9,6 +9,18 @@ if [ -z "$password" ]; then
 fi
 hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
 
+# What a backup or a restore left in the middle goes. What restore.sh completed takes the place of the data, which is kept beside it.
+cd /data
+rm -rf backup.* restoring
+if [ -d restored ]; then
+  if [ -d appendonlydir ]; then
+    rm -rf replaced
+    mv appendonlydir replaced
+  fi
+  mv restored appendonlydir
+  echo "redis: starting with the restored data" >&2
+fi
+
 # Without the commands that lose data, take the server over or block it, but with those that show its state.
 exec redis-server /etc/redis/redis.conf - <<EOF
 user default on #$hash ~* &* +@all -@dangerous +info +role +lastsave +bgrewriteaof +config|get +client|list +slowlog|get +slowlog|len +latency|latest

@@ -1,11 +1,17 @@
-{{/* The files under /etc/redis, as the ConfigMap's data. The pod's checksum is taken of this. */}}
+{{/* What Redis reads under /etc/redis at its start, as the ConfigMap's data. The pod's checksum is taken of this. */}}
 {{- define "redis.config" -}}
 redis.conf: |
   {{- tpl (.Files.Get "files/redis.conf") . | nindent 2 }}
 start.sh: |
   {{- .Files.Get "files/start.sh" | nindent 2 }}
-ready.sh: |
-  {{- .Files.Get "files/ready.sh" | nindent 2 }}
+{{- end }}
+
+{{/* What is run in the pod beside Redis: a change of it is no reason to restart. */}}
+{{- define "redis.scripts" -}}
+{{- range list "ready.sh" "backup.sh" "restore.sh" }}
+{{ . }}: |
+  {{- $.Files.Get (printf "files/%s" .) | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* Bytes: maxmemoryPercent of the memory limit. */}}

@@ -1,7 +1,12 @@
-{{/* The one place for names, labels and selectors. */}}
+{{/* The one place for names, labels, annotations and selectors. */}}
 
 {{- define "redis.name" -}}
 {{ .Release.Name }}
+{{- end }}
+
+{{/* The release of the service that this Redis is for. */}}
+{{- define "redis.project" -}}
+{{ trimSuffix "-redis" .Release.Name }}
 {{- end }}
 
 {{- define "redis.secretName" -}}
@@ -18,13 +23,23 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "redis.podLabels" -}}
 {{ include "redis.selectorLabels" . }}
 app.kubernetes.io/version: {{ include "redis.version" . | quote }}
-app.kubernetes.io/part-of: {{ trimSuffix "-redis" .Release.Name }}
+app.kubernetes.io/part-of: {{ include "redis.project" . }}
 {{- end }}
 
 {{- define "redis.labels" -}}
 {{ include "redis.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+{{- with .Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "redis.annotations" -}}
+{{- with .Values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{/* A tag may hold 128 characters and start or end with _ . -, a label may not. */}}

@@ -1,0 +1,10 @@
+{{/* The optional parts that were asked for, but whose kind this cluster does not have; empty when there are none. */}}
+{{- define "visits.leftOut" -}}
+{{- if and .Values.httpRoute.enabled (not (include "visits.hasHTTPRoute" .)) -}}
+HTTPRoute: the cluster does not have gateway.networking.k8s.io/v1
+{{- end }}
+{{- end }}
+
+{{- define "visits.hasHTTPRoute" -}}
+{{- if .Capabilities.APIVersions.Has "gateway.networking.k8s.io/v1" }}yes{{ end }}
+{{- end }}
