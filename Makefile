@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 or newer; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format e2e faults-deploy lock clean
+.PHONY: help run test lint format docs e2e e2e-charts faults-deploy lock clean
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
@@ -26,8 +26,14 @@ format: .venv/test ## Format Python and shell
 	$(BIN)/ruff format --quiet .
 	dev/lint --shell-files | xargs $(BIN)/shfmt -w
 
+docs: .venv/test ## Make docs/values.md and the schemas' descriptions from the charts' values.yaml
+	$(BIN)/python -m dev.values_docs
+
 e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and test it there
-	$(BIN)/python -m pytest tests/e2e -v -s
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/charts -v -s
+
+e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain, autoscaler, Redis, quotas (15 minutes)
+	$(BIN)/python -m pytest tests/e2e/charts -v -s
 
 faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names (long)
 	FAULT_TABLE=docs/deploy-faults.md $(BIN)/python -m pytest tests/faults/deploy -v -n 2

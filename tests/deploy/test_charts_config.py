@@ -79,7 +79,9 @@ def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
     for name in ("ca.crt", "tls.crt", "tls.key"):
         (tmp_path / name).write_text("")
     tls = {"enabled": True, "caFile": "ca.crt", "certFile": "tls.crt", "keyFile": "tls.key"}
-    settings = started(configuration(values={**EXTERNAL, "redis": {**EXTERNAL["redis"], "port": 6380, "tls": tls}}))
+    settings = started(
+        configuration(values={**EXTERNAL, "redis": {**EXTERNAL["redis"], "port": 6380, "tls": tls}})
+    )
     assert (settings.redis_host, settings.redis_port, settings.redis_tls) == ("redis.test", 6380, True)
     assert settings.redis_tls_ca_file == tmp_path / "ca.crt"
     assert settings.redis_tls_key_file == tmp_path / "tls.key"
@@ -87,7 +89,9 @@ def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
 
 def test_an_external_redis_whose_url_is_secret(started: Start, tmp_path: Path) -> None:
     (tmp_path / "REDIS_URL").write_text("rediss://user:password@redis.test:6380/1")
-    settings = started(configuration(values={**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}}))
+    settings = started(
+        configuration(values={**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}})
+    )
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value().startswith("rediss://")
 
