@@ -4,26 +4,28 @@ set -eu
 umask 077
 cd /data/appendonlydir
 manifest=appendonly.aof.manifest
-links=$(mktemp -d /data/backup.XXXXXX)
-trap 'rm -rf "$links"' EXIT
+copy=$(mktemp -d /data/backup.XXXXXX)
+trap 'rm -rf "$copy"' EXIT
 
-# Hard links keep the files that one manifest names, even when Redis rewrites and deletes them meanwhile.
-link_files() {
-  rm -f "$links"/*
-  cp "$manifest" "$links/"
+# Fails when Redis deletes a file meanwhile, after a rewrite, or when the copy ends in the middle of a command.
+copy_files() {
+  rm -f "$copy"/*
+  cp "$manifest" "$copy/" || return 1
   while read -r _ file _; do
-    ln "$file" "$links/" || return 1
-  done <"$links/$manifest"
+    cp "$file" "$copy/" || return 1
+  done <"$copy/$manifest"
+  found=$(redis-check-aof "$copy/$manifest" 2>&1) || {
+    echo "$found" >&2
+    return 1
+  }
 }
 
 attempt=1
-until link_files; do
+until copy_files; do
   if [ "$attempt" -ge 5 ]; then
-    echo "backup: the files changed $attempt times while they were linked: see the errors above" >&2
+    echo "backup: no whole copy in $attempt attempts: see the errors above" >&2
     exit 1
   fi
   attempt=$((attempt + 1))
 done
-
-# 1: the newest file grew while it was read. The archive holds what was there at first, which is enough.
-tar -C "$links" -cf - . || [ $? -eq 1 ]
+tar -C "$copy" -cf - .

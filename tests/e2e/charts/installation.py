@@ -80,7 +80,7 @@ class Installation(Project):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def upgrade(self, *options: str, helm: str = "helm", **changes: Any) -> str:
+    def upgrade(self, *options: str, helm: str = "helm", **changes: object) -> str:
         """Install or upgrade the service with its values and the changes; return Helm's notes."""
         deployed = {
             "image": {"repository": self.image.repository, "digest": self.image.digest},
@@ -89,7 +89,7 @@ class Installation(Project):
         values = merged(merged(deployed, self.values), changes)
         return self._upgrade(self.name, SERVICE, values, helm, *options)
 
-    def upgrade_redis(self, *options: str, helm: str = "helm", **changes: Any) -> str:
+    def upgrade_redis(self, *options: str, helm: str = "helm", **changes: object) -> str:
         values = merged(self.redis_values, changes)
         return self._upgrade(f"{self.name}-redis", REDIS, values, helm, *options)
 
@@ -99,9 +99,10 @@ class Installation(Project):
             "upgrade", "--install", release, chart, "--values", of_dev, *options, values=values, helm=helm
         )
 
-    def read(self, *arguments: str) -> Any:
+    def read(self, *arguments: str) -> Values:
         """`kubectl get …` as the object that it is."""
-        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        found: Values = json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        return found
 
     def await_rollout(self) -> None:
         self.kubectl("rollout", "status", f"deployment/{self.name}", "--timeout=180s")
@@ -167,7 +168,7 @@ class Client:
             },
             "containers": [container],
         }
-        metadata = {"name": self.name, "labels": {"client": self.name, **self.labels}}
+        metadata = {"name": self.name, "labels": self.labels}
         self.installation.apply({"kind": "Pod", "metadata": metadata, "spec": spec})
         self.installation.kubectl("wait", f"pod/{self.name}", "--for=condition=Ready", "--timeout=60s")
         return self

@@ -1,0 +1,182 @@
+"""What keeps the service up and strangers out: budget, spread, network policies; and what may be added."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from tests.deploy.charts import (
+    CHARTS,
+    REDIS,
+    SERVICE,
+    Values,
+    container,
+    document,
+    documents,
+    label,
+    pod,
+    workload,
+)
+
+EXTERNAL: Values = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
+
+
+def test_the_budget_never_blocks_a_drain_for_ever() -> None:
+    spec = document(SERVICE, "PodDisruptionBudget")["spec"]
+    assert spec["maxUnavailable"] == 1
+    assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert spec["selector"] == workload(SERVICE)["spec"]["selector"]
+    percent = document(
+        SERVICE, "PodDisruptionBudget", values={"podDisruptionBudget": {"maxUnavailable": "25%"}}
+    )
+    assert percent["spec"]["maxUnavailable"] == "25%"
+
+
+def test_the_single_redis_has_no_budget() -> None:
+    """It would block every drain of its node."""
+    assert "PodDisruptionBudget" not in {one["kind"] for one in documents(REDIS)}
+
+
+def test_pods_of_one_version_spread_over_the_nodes_that_take_pods() -> None:
+    host, zone = pod(SERVICE)["spec"]["topologySpreadConstraints"]
+    assert (host["topologyKey"], host["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
+    assert (zone["topologyKey"], zone["whenUnsatisfiable"]) == (
+        "topology.kubernetes.io/zone",
+        "ScheduleAnyway",
+    )
+    for one in (host, zone):
+        assert one["nodeTaintsPolicy"] == "Honor"
+        assert one["matchLabelKeys"] == ["pod-template-hash"]
+        assert one["labelSelector"] == workload(SERVICE)["spec"]["selector"]
+    assert "topologySpreadConstraints" not in pod(SERVICE, values={"topologySpread": []})["spec"]
+
+
+def test_who_may_connect_to_the_service() -> None:
+    policy = document(SERVICE, "NetworkPolicy")["spec"]
+    http, admin = policy["ingress"]
+    assert policy["podSelector"] == workload(SERVICE)["spec"]["selector"]
+    test_pod = document(SERVICE, "Pod")["metadata"]["labels"]
+    assert http["from"][0]["podSelector"]["matchLabels"].items() <= test_pod.items()
+    assert http["ports"] == [{"port": "http", "protocol": "TCP"}]
+    assert admin["ports"] == [{"port": "admin", "protocol": "TCP"}]
+
+
+def test_no_source_means_nobody_and_not_everybody() -> None:
+    values: Values = {"networkPolicy": {"ingressFrom": [], "monitoringFrom": []}}
+    (http,) = document(SERVICE, "NetworkPolicy", values=values)["spec"]["ingress"]
+    assert len(http["from"]) == 1
+    assert "component" in str(http["from"])
+
+
+def test_redis_lets_the_service_of_its_project_in() -> None:
+    policy = document(REDIS, "NetworkPolicy")["spec"]
+    ((source,),) = [rule["from"] for rule in policy["ingress"]]
+    selected = source["podSelector"]["matchLabels"].items()
+    assert selected <= pod(SERVICE)["metadata"]["labels"].items()
+    assert selected <= document(SERVICE, "Pod")["metadata"]["labels"].items()
+    assert not selected <= pod(REDIS)["metadata"]["labels"].items()
+    assert policy["podSelector"] == workload(REDIS)["spec"]["selector"]
+
+
+@pytest.mark.parametrize("selected_by", ["Deployment", "Service", "PodDisruptionBudget"])
+def test_nothing_takes_the_test_pod_for_one_of_the_service(selected_by: str) -> None:
+    selector = document(SERVICE, selected_by)["spec"]["selector"]
+    labels = document(SERVICE, "Pod")["metadata"]["labels"]
+    assert not selector.get("matchLabels", selector).items() <= labels.items()
+    assert "pod-template-hash" not in labels
+
+
+def test_the_test_pod_leaves_redis_alone_where_it_cannot_ask_it() -> None:
+    def address(values: Values) -> str:
+        variables = document(SERVICE, "Pod", values=values)["spec"]["containers"][0]["env"]
+        (found,) = [one["value"] for one in variables if one["name"] == "REDIS_ADDRESS"]
+        assert isinstance(found, str)
+        return found
+
+    assert address({}) == "shop-redis:6379"
+    assert address(EXTERNAL) == "redis.test:6379"
+    assert address({**EXTERNAL, "redis": {**EXTERNAL["redis"], "tls": {"enabled": True}}}) == ""
+    assert address({**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}}) == ""
+
+
+def test_the_route_beside_the_ingress() -> None:
+    route = {"enabled": True, "parentRefs": [{"name": "public", "sectionName": "https"}]}
+    found = document(SERVICE, "HTTPRoute", values={"httpRoute": route})
+    assert found["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert found["spec"]["hostnames"] == ["x.test"]
+    assert found["spec"]["parentRefs"] == route["parentRefs"]
+    service = document(SERVICE, "Service")
+    (rule,) = found["spec"]["rules"]
+    assert rule["backendRefs"] == [
+        {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
+    ]
+    assert "HTTPRoute" not in {one["kind"] for one in documents(SERVICE)}
+
+
+@pytest.mark.parametrize(("kind", "value"), [("clusterIssuer", "cluster-issuer"), ("issuer", "issuer")])
+def test_cert_manager_fills_the_secret(kind: str, value: str) -> None:
+    ingress = document(SERVICE, "Ingress", values={"ingress": {"tls": {"enabled": True, kind: "public"}}})
+    assert ingress["metadata"]["annotations"] == {f"cert-manager.io/{value}": "public"}
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
+def test_labels_and_annotations_for_every_object(chart: Path) -> None:
+    values: Values = {"labels": {"team": "web"}, "annotations": {"owner": "web"}}
+    for one in documents(chart, values=values):
+        assert one["metadata"]["labels"]["team"] == "web"
+        assert one["metadata"]["annotations"]["owner"] == "web"
+    # They are no reason to roll, and a claim's cannot change.
+    assert pod(chart, values=values) == pod(chart)
+    assert workload(chart, values=values)["spec"] == workload(chart)["spec"]
+
+
+def test_what_a_team_adds_to_the_container() -> None:
+    values: Values = {
+        "priorityClassName": "high",
+        "extraEnv": [{"name": "TZ", "value": "Europe/Zurich"}],
+        "extraVolumes": [{"name": "tmp", "emptyDir": {}}],
+        "extraVolumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    main, spec = container(SERVICE, values=values), pod(SERVICE, values=values)["spec"]
+    assert main["env"][-1] == {"name": "TZ", "value": "Europe/Zurich"}
+    assert main["volumeMounts"][-1] == {"name": "tmp", "mountPath": "/tmp"}
+    assert spec["volumes"][-1] == {"name": "tmp", "emptyDir": {}}
+    assert spec["priorityClassName"] == "high"
+    assert pod(REDIS, values={"priorityClassName": "high"})["spec"]["priorityClassName"] == "high"
+
+
+def test_every_container_says_what_it_needs() -> None:
+    """Where a quota counts requests and limits, a pod without them is refused."""
+    everything = [*documents(SERVICE), *documents(REDIS)]
+    pods = [one["spec"] for one in everything if one["kind"] == "Pod"]
+    pods += [
+        one["spec"]["template"]["spec"] for one in everything if one["kind"] in {"Deployment", "StatefulSet"}
+    ]
+    assert len(pods) == 3
+    for spec in pods:
+        for one in spec["containers"]:
+            assert set(one["resources"]["requests"]) >= {"cpu", "memory"}
+            assert "memory" in one["resources"]["limits"]
+
+
+def test_what_cannot_change_in_place_does_not() -> None:
+    """An upgrade that changed one of these would need a manual step: they stay as first installed."""
+    names = {"app.kubernetes.io/name": "visits", "app.kubernetes.io/instance": "shop"}
+    assert workload(SERVICE)["spec"]["selector"] == {"matchLabels": names}
+    names = {"app.kubernetes.io/name": "redis", "app.kubernetes.io/instance": "shop-redis"}
+    spec = workload(REDIS)["spec"]
+    assert spec["selector"] == {"matchLabels": names}
+    assert (spec["serviceName"], spec["podManagementPolicy"]) == ("shop-redis", "Parallel")
+    assert spec["volumeClaimTemplates"] == [
+        {
+            "metadata": {"name": "data", "labels": names},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        }
+    ]
+
+
+def test_the_checks_know_the_defaults_of_the_service() -> None:
+    """The chart compares with these where a setting is not given (templates/_checks.tpl)."""
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert (defaults["redis_timeout"], defaults["request_timeout"]) == (0.5, 2.0)
+    assert (defaults["drain_delay"], defaults["drain_timeout"]) == (0.0, 20.0)
