@@ -12,8 +12,16 @@ check_charts() {
   redis_mode=$(rendered_annotation redis-mode)
   secret_mode=$(rendered_annotation secret-mode)
   secret_name=$(rendered_annotation secret-name)
+  tell_left_out
   set_redis_values
   if [ "$redis_mode" = bundled ]; then render "$redis_release" "$root/.helm/redis" "${redis_values[@]}"; fi
+}
+
+# An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
+tell_left_out() {
+  local left_out
+  left_out=$(rendered_annotation left-out)
+  if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
 }
 
 # set_service_values DIGEST

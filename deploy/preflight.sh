@@ -82,7 +82,8 @@ check_api() {
 check_rights() {
   local resource missing
   for resource in /configmaps /secrets /services /serviceaccounts apps/deployments apps/statefulsets \
-    autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses coordination.k8s.io/leases; do
+    autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses networking.k8s.io/networkpolicies \
+    policy/poddisruptionbudgets coordination.k8s.io/leases; do
     printf '{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":'
     printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s"}}}\n' \
       "$namespace" "${resource%%/*}" "${resource#*/}"
