@@ -46,11 +46,11 @@ def merged(under: Values, over: Values) -> Values:
 
 
 def run(
-    helm: str, chart: Path, environment: str, values: str, project: str
+    helm: str, chart: Path, environment: str, values: str, project: str, api_versions: str = API_VERSIONS
 ) -> subprocess.CompletedProcess[str]:
     release = project if chart == SERVICE else f"{project}-redis"
     command = [str(ROOT / ".tools" / helm), "template", release, str(chart), "--namespace", project]
-    command += ["--api-versions", API_VERSIONS]
+    command += ["--api-versions", api_versions]
     command += ["--values", str(chart / f"values-{environment}.yaml"), "--values", "-"]
     return subprocess.run(command, input=values, capture_output=True, text=True, check=False)
 

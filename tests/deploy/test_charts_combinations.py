@@ -98,14 +98,14 @@ OPTIONS: dict[Path, dict[str, dict[str, Values]]] = {
         "autoscaling": {"on": {}, "off": {"autoscaling": {"enabled": False}}},
         "guards": {
             "on": {},
-            "changed": {"networkPolicy": {"ingressFrom": PEERS, "monitoringFrom": []}, **SPREAD},
+            # With everything that a team may add.
+            "changed": {"networkPolicy": {"ingressFrom": PEERS, "monitoringFrom": []}, **SPREAD, **EXTRAS},
             "off": {
                 "networkPolicy": {"enabled": False},
                 "podDisruptionBudget": {"enabled": False},
                 "topologySpread": [],
             },
         },
-        "extras": {"none": {}, "all": EXTRAS},
     },
     REDIS: {
         "policy": {
@@ -163,7 +163,7 @@ def test_every_combination_is_rendered_alike_and_valid(chart: Path, environment:
         for (name, _), (first, second) in zip(everything, pool.map(rendered, everything), strict=True):
             assert first == second, name
             assert all(is_valid(one) for one in first), name
-    assert len(everything) == (192 if chart == SERVICE else 24)
+    assert len(everything) == (96 if chart == SERVICE else 24)
 
 
 def test_an_object_that_is_not_valid_is_seen() -> None:

@@ -1,5 +1,7 @@
 """What keeps the service up and strangers out: budget, spread, network policies; and what may be added."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from app.settings import Settings
 from tests.deploy.charts import (
     CHARTS,
+    DEPLOYED,
+    HELMS,
     REDIS,
     SERVICE,
     Values,
@@ -14,7 +18,9 @@ from tests.deploy.charts import (
     document,
     documents,
     label,
+    merged,
     pod,
+    run,
     workload,
 )
 
@@ -111,6 +117,18 @@ def test_the_route_beside_the_ingress() -> None:
         {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
     ]
     assert "HTTPRoute" not in {one["kind"] for one in documents(SERVICE)}
+
+
+@pytest.mark.parametrize("helm", HELMS)
+def test_a_kind_that_the_cluster_does_not_have_is_left_out_and_named(helm: str) -> None:
+    values = merged(DEPLOYED[SERVICE], {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}})
+    result = run(helm, SERVICE, "dev", json.dumps(values), "shop", api_versions="v1,apps/v1")
+    assert result.returncode == 0, result.stderr
+    assert "kind: HTTPRoute" not in result.stdout
+    # As deploy/charts.sh reads it.
+    (told,) = re.findall(r"^ *deploy/left-out: (.*)$", result.stdout, re.MULTILINE)
+    assert told == "HTTPRoute, as the cluster does not have gateway.networking.k8s.io/v1"
+    assert "deploy/left-out" not in document(SERVICE, "ConfigMap", values=values)["metadata"]["annotations"]
 
 
 @pytest.mark.parametrize(("kind", "value"), [("clusterIssuer", "cluster-issuer"), ("issuer", "issuer")])

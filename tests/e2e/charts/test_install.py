@@ -74,6 +74,6 @@ def test_an_optional_kind_is_used_or_said_to_be_left_out(make_installation: Inst
         assert "left-out" not in told
         print("the cluster has HTTPRoute: it was created", flush=True)
     else:
-        assert '"deploy/left-out":"HTTPRoute: ' in told
+        assert '"deploy/left-out":"HTTPRoute, as ' in told
         assert "LEFT OUT: HTTPRoute" in notes
         print("the cluster has no HTTPRoute: it was left out", flush=True)
