@@ -227,7 +227,14 @@ def test_a_backup_is_restored_at_the_next_start(pod: Pod) -> None:
     process = pod.start()
     with pod.client() as client:
         assert client.incr("counter") == 4
+        # A second time, with what the first one replaced still there.
+        assert pod.script("restore.sh", backup.stdout).returncode == 0
     assert "starting with the restored data" in ended(process)
+    process = pod.start()
+    with pod.client() as client:
+        assert client.get("counter") == "3"
+    ended(process)
+    assert not (pod.folder / "data" / "replaced" / "appendonlydir").exists()
     assert sorted(one.name for one in (pod.folder / "data").iterdir()) == ["appendonlydir", "replaced"]
 
 
