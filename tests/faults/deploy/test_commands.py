@@ -1,6 +1,9 @@
 """What deploy.sh does beside deploying, and other tools than the newest."""
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.e2e.cluster import ROOT, eventually
 from tests.faults.deploy.conftest import MakeDeployment, fault
@@ -46,6 +49,24 @@ def test_the_oldest_kubectl_and_buildkit(installed: Deployment, tmp_path: Path) 
     path = f"{tmp_path}:{installed.environment['PATH']}"
     with fault("kubectl 1.32, BuildKit", installed, 0) as line:
         line.run = installed.run("6.3.0", PATH=path, DOCKER_BUILDKIT="1")
+
+
+SYSTEM_TOOLS = "awk cat cp cut date diff dirname env find grep head id mkdir mktemp od rm sed sleep sort tail tr uname wc xargs"
+
+
+def test_without_gnu_tools(installed: Deployment, tmp_path: Path) -> None:
+    """Busybox stands in for macOS: it knows no option that only GNU's tools have."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("busybox is not on PATH: apt-get install busybox-static")
+    for tool in SYSTEM_TOOLS.split():
+        (tmp_path / tool).symlink_to(busybox)
+    for tool in ["bash", "cksum", "curl", "docker", "git", "kubectl"]:
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    helm = installed.environment["PATH"].split(":")[0]
+    with fault("no GNU tools", installed, 0) as line:
+        line.run = installed.run("6.4.0", PATH=f"{helm}:{tmp_path}")
+    assert "bug: " not in line.run.output
 
 
 def test_no_colour_in_a_pipe(installed: Deployment) -> None:
