@@ -1,51 +1,101 @@
-"""The counter: knows Redis commands, knows nothing of HTTP."""
+"""The counter: one integer key, which a start never resets and anyone can GET.
+
+What is promised. A visit for which `increment` returned a number was counted exactly once, and no other
+visit was given that number. A visit for which it raised, or whose caller was cancelled, was counted at most
+once, then or moments later. That holds while requests and replies get lost, connections break, Redis restarts
+or fails over and processes are killed, for as long as Redis keeps what it acknowledged.
+
+What is not. A visit is one call: a client or a proxy that repeats a request makes another visit. A Redis that
+loses acknowledged writes (asynchronous replication at a failover, `appendfsync everysec` at a power cut)
+loses visits with them; `min-replicas-to-write` and `appendfsync always` narrow that. Numbers have gaps: a
+visitor who gave up may have been counted. A key that somebody else sets counts on from there.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import contextvars
+from collections.abc import Callable
 
-from app.redis_client import REDIS_TROUBLE, RedisClient, failure_reason
+from app.batches import Batches, CounterUnavailable
+from app.counter_records import CounterRecords
+from app.pace import Pace
+from app.redis_client import RedisClient
+from app.redis_failures import REDIS_TROUBLE, failure_reason
 
-
-class CounterUnavailable(Exception):
-    """The counter could not be read or moved. An increment may or may not have been applied."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the counter is unavailable: {reason}")
-        self.reason = reason
+__all__ = ["Counter", "CounterUnavailable"]
 
 
 class Counter:
-    """Counts visits in one integer key, which a start never resets and anyone can GET."""
+    """Counts and reads, with at most one command of each kind under way, however many visitors wait."""
 
     def __init__(
-        self, redis: RedisClient, key: str, timeout: float, on_failure: Callable[[str], None] = lambda _: None
+        self,
+        redis: RedisClient,
+        key: str,
+        timeout: float,
+        patience: float,
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._redis = redis
-        self._key = key
+        """`timeout` bounds one command, connecting included; `patience` how long a visitor is worth another
+        attempt; both in seconds. `on_failure` hears the reason of every failed attempt."""
+        self._records = CounterRecords(redis, key)
+        self._read_pace = Pace()
         self._timeout = timeout
         self._on_failure = on_failure
+        self._batches = Batches(self._records, timeout, patience, on_failure)
+        self._readers: list[asyncio.Future[int]] = []
+        self._reading: asyncio.Task[None] | None = None
 
     async def increment(self) -> int:
-        """Count one visit and return the new value. Raises CounterUnavailable; is never sent twice."""
-        return int(await self._bounded(self._redis.incr(self._key)))
+        """Count one visit and return its own number, the counter's value right after it.
+
+        Raises CounterUnavailable after at most `patience`, or at once for a failure that does not mend
+        itself; the visit may have been counted then, but at most once.
+        """
+        return await self._batches.count()
 
     async def value(self) -> int:
-        """Return the value, 0 before the first visit. Raises CounterUnavailable."""
-        raw = await self._bounded(self._redis.get(self._key))
-        try:
-            return int(raw or 0)
-        except ValueError:
-            raise self._failed("not an integer") from None
+        """Return the value as of now or later, 0 before the first visit. Raises CounterUnavailable."""
+        reader: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), context=contextvars.Context())
+        return await reader
 
-    async def _bounded(self, command: Awaitable[Any]) -> Any:  # noqa: ANN401 - what redis-py returns
-        """Await a command for at most the timeout (seconds), waiting for a connection included."""
+    async def settle(self) -> None:
+        """Return when no batch is under way, once no visitor comes any more."""
+        await self._batches.settle()
+
+    async def aclose(self) -> None:
+        """Leave Redis; call it before Redis is closed."""
+        if self._reading is not None:
+            self._reading.cancel()
+        await self._batches.aclose()
+
+    async def _read(self) -> None:
+        while self._readers:
+            await self._read_pace.wait()
+            readers, self._readers = self._readers, []
+            answer = await self._read_once()
+            for reader in readers:
+                if reader.done():
+                    continue
+                if isinstance(answer, int):
+                    reader.set_result(answer)
+                else:
+                    reader.set_exception(CounterUnavailable(answer))
+
+    async def _read_once(self) -> int | str:
+        """Return the value, or why it is not to be had."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await command
+                value = await self._records.value()
+        except ValueError:
+            reason = "not an integer"
         except REDIS_TROUBLE as error:
-            raise self._failed(failure_reason(error)) from error
-
-    def _failed(self, reason: str) -> CounterUnavailable:
+            reason = failure_reason(error)
+            self._read_pace.failed()
+        else:
+            self._read_pace.succeeded()
+            return value
         self._on_failure(reason)
-        return CounterUnavailable(reason)
+        return reason

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 import structlog
 
-from app.redis_client import REDIS_TROUBLE, RedisClient, failure_reason
+from app.redis_client import RedisClient, look_up_again
+from app.redis_failures import ELSEWHERE, REDIS_TROUBLE, failure_reason
 
 REUSE_SECONDS = 0.1
 """A burst of probes shares one answer this long; far below any probe's period."""
@@ -29,9 +30,14 @@ class Health:
     """Answers the probes."""
 
     def __init__(
-        self, redis: RedisClient, timeout: float, on_failure: Callable[[str], None] = lambda _: None
+        self,
+        redis: RedisClient,
+        key: str,
+        timeout: float,
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._redis = redis
+        self._key = key
         self._timeout = timeout
         self._on_failure = on_failure
         self._ping: asyncio.Task[None] | None = None
@@ -45,7 +51,7 @@ class Health:
         return self.state is State.READY and self._trouble is None
 
     async def redis_trouble(self) -> str | None:
-        """Ping Redis, for at most the timeout (seconds); return what is wrong, None if it answered."""
+        """Ask Redis whether it answers and would count; return what is wrong within the timeout (seconds)."""
         now = asyncio.get_running_loop().time()
         if self._ping is None or (self._ping.done() and now - self._pinged_at > REUSE_SECONDS):
             self._ping = asyncio.create_task(self._ask())
@@ -81,9 +87,14 @@ class Health:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._redis.ping()
+                # A read-only replica and a full server answer PING. This changes nothing, makes no key, and
+                # is refused wherever counting would be.
+                await self._redis.setrange(self._key, 0, "")
         except REDIS_TROUBLE as error:
             self._trouble = failure_reason(error)
             self._on_failure(self._trouble)
+            if self._trouble in ELSEWHERE:
+                await look_up_again(self._redis)
         else:
             self._trouble = None
         self._pinged_at = asyncio.get_running_loop().time()

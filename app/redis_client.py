@@ -15,25 +15,10 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ConnectionError as RedisConnectionError,
-    MasterDownError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError as RedisTimeoutError,
-)
 
 from app.settings import Settings
 
 RedisClient: TypeAlias = Redis | RedisCluster
-
-REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
-"""What a command may raise when Redis, the network or the data is at fault."""
 
 
 class CurrentCredentials(CredentialProvider):
@@ -75,7 +60,7 @@ def make_redis(settings: Settings, max_connections: int) -> RedisClient:
         "socket_timeout": settings.redis_timeout,
         "socket_connect_timeout": settings.redis_timeout,
         "socket_keepalive": True,
-        # A command whose reply was lost may have been applied: sending it again would count a visit twice.
+        # Whoever sends a command decides whether, when and how often to send it again.
         "retry": Retry(NoBackoff(), 0),
         # RESP2 needs no HELLO, which some managed proxies refuse.
         "protocol": 2,
@@ -147,21 +132,9 @@ def _tls_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def failure_reason(error: BaseException) -> str:
-    """Name what went wrong, in a small fixed set of words that suit a metric's label and a probe's answer."""
-    named: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
-        ((RedisTimeoutError, TimeoutError), "timeout"),
-        ((AuthenticationError, NoPermissionError), "authentication"),
-        (BusyLoadingError, "loading"),
-        (ReadOnlyError, "read only"),
-        (MasterDownError, "master down"),
-        (OutOfMemoryError, "out of memory"),
-        ((RedisConnectionError, OSError), "connection"),
-        (ResponseError, "refused command"),
-    )
-    text = str(error).lower()
-    if "wrongtype" in text or "not an integer" in text:
-        return "not an integer"
-    if "overflow" in text:
-        return "overflow"
-    return next((word for kind, word in named if isinstance(error, kind)), "error")
+async def look_up_again(redis: RedisClient) -> None:
+    """Make the next command connect anew: find the master of now, read the credentials of now."""
+    if isinstance(redis, RedisCluster):
+        await redis.aclose()
+    else:
+        await redis.connection_pool.disconnect(inuse_connections=False)

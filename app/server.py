@@ -30,7 +30,8 @@ from app.telemetry.requests import RequestTelemetry
 from app.transport import Transport
 
 HERE = Path(__file__).resolve().parent
-COUNTER_CONNECTIONS = 32
+COUNTER_CONNECTIONS = 2
+"""One for the batch under way, one for the read under way: see app.counter."""
 PROBE_CONNECTIONS = 1
 """The ping has a connection of its own: visitors who wait for theirs must not make the pod unready."""
 BACKLOG = 1024
@@ -104,8 +105,14 @@ async def main(settings: Settings) -> None:
     telemetry = RequestTelemetry(metrics)
     redis = make_redis(settings, COUNTER_CONNECTIONS)
     probe_redis = make_redis(settings, PROBE_CONNECTIONS)
-    counter = Counter(redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
-    health = Health(probe_redis, settings.redis_timeout, metrics.count_redis_failure)
+    counter = Counter(
+        redis,
+        settings.counter_key,
+        settings.redis_timeout,
+        settings.request_timeout,
+        metrics.count_redis_failure,
+    )
+    health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
     metrics.watch(in_flight=lambda: len(policy.in_flight), is_ready=lambda: health.is_ready)
     transport = Transport(make_app(policy, counter, health, telemetry), policy, telemetry)
     # Of its own, so that a scrape is neither counted among the visitors nor waited for.
@@ -121,10 +128,11 @@ async def main(settings: Settings) -> None:
     starting = asyncio.create_task(_start(health))
     await stop.wait()
     starting.cancel()
-    await drain(settings, health, transport, policy)
+    await drain(settings, health, transport, policy, counter)
 
     admin.stop()
     await admin.close_all_connections()
+    await counter.aclose()
     await redis.aclose()
     await probe_redis.aclose()
     log.info("stopped")
@@ -135,7 +143,9 @@ async def _start(health: Health) -> None:
     log.info("ready")
 
 
-async def drain(settings: Settings, health: Health, transport: Transport, policy: RequestPolicy) -> None:
+async def drain(
+    settings: Settings, health: Health, transport: Transport, policy: RequestPolicy, counter: Counter
+) -> None:
     """Let no visitor notice: not ready, endpoints withdrawn, no new ones, the last answer flushed, closed."""
     health.drain()
     # Busy keep-alive connections close with their next answer, while a new one still finds the listener.
@@ -146,6 +156,7 @@ async def drain(settings: Settings, health: Health, transport: Transport, policy
     try:
         async with asyncio.timeout(settings.drain_timeout):
             await policy.in_flight.wait_until_none()
+            await counter.settle()
     except TimeoutError:
         log.warning("drain timed out", in_flight=len(policy.in_flight), seconds=settings.drain_timeout)
     await transport.close_all_connections()

@@ -1,6 +1,7 @@
 """Every setting, once. The name in capitals is its name in the environment, the chart and the docs."""
 
 import os
+import re
 import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -11,6 +12,8 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HIGHEST_PORT = 65535
+HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")
+"""A key that begins so has a hash tag of Redis Cluster: between the first `{` and the first `}` after it."""
 
 
 class SettingsError(Exception):
@@ -146,7 +149,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_relations(self) -> Self:
-        for complaint in (self._redis_complaint(), self._tls_complaint(), self._timeout_complaint()):
+        for complaint in (
+            self._redis_complaint(),
+            self._tls_complaint(),
+            self._timeout_complaint(),
+            self._key_complaint(),
+        ):
             if complaint:
                 raise ValueError(complaint)
         return self
@@ -193,6 +201,14 @@ class Settings(BaseSettings):
             )
         if self.port != 0 and self.port == self.admin_port and self.admin_address == self.host:
             return f"ADMIN_PORT is {self.admin_port}, allowed: another port than PORT, or 0 to turn it off"
+        return None
+
+    def _key_complaint(self) -> str | None:
+        # A `}` without a hash tag leaves no name for the writers' records that lands in the same slot.
+        if "}" in self.counter_key and not HASH_TAG.match(self.counter_key):
+            return (
+                f"COUNTER_KEY is '{self.counter_key}', allowed: a key with a {{hash tag}}, or without a brace"
+            )
         return None
 
     @property

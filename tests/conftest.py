@@ -102,11 +102,12 @@ def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[tuple[Applica
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
     redis = make_redis(settings, 8)
-    counter = Counter(redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
-    health = Health(redis, settings.redis_timeout, metrics.count_redis_failure)
+    counter = Counter(redis, settings.counter_key, settings.redis_timeout, 2.0, metrics.count_redis_failure)
+    health = Health(redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
     io_loop.run_sync(health.become_ready)
     application = make_app(policy, counter, health, telemetry)
     yield application, Transport(application, policy, telemetry)
+    io_loop.run_sync(counter.aclose)
     io_loop.run_sync(redis.aclose)
 
 

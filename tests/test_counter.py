@@ -1,43 +1,99 @@
 """The counter against a real Valkey."""
 
 import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
+from redis.exceptions import ResponseError
 
 from app.counter import Counter, CounterUnavailable
-from app.redis_client import RedisClient, make_redis
+from app.counter_records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, CounterRecords, Refused
+from app.redis_client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
 
-
-class Setup:
-    def __init__(self, settings: Settings) -> None:
-        self.failures: list[str] = []
-        self.redis: RedisClient = make_redis(settings, 8)
-        self.counter = Counter(self.redis, "counter", 0.3, self.failures.append)
+TIMEOUT = 0.3
+PATIENCE = 1.0
 
 
-@pytest.fixture
-def setup(settings: Settings) -> Setup:
-    return Setup(settings)
+@asynccontextmanager
+async def counting(settings: Settings, failures: list[str] | None = None) -> AsyncIterator[Counter]:
+    redis = make_redis(settings, 2)
+    on_failure = failures.append if failures is not None else lambda _: None
+    counter = Counter(redis, settings.counter_key, TIMEOUT, PATIENCE, on_failure)
+    try:
+        yield counter
+    finally:
+        await counter.aclose()
+        await redis.aclose()
+
+
+@asynccontextmanager
+async def records_of(settings: Settings) -> AsyncIterator[CounterRecords]:
+    redis = make_redis(settings, 1)
+    yield CounterRecords(redis, settings.counter_key)
+    await redis.aclose()
+
+
+def calls(valkey: ValkeyServer, command: str) -> int:
+    with valkey.client as client:
+        return int(client.info("commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
+
+def writers(valkey: ValkeyServer) -> dict[str, int]:
+    """Names of the writers' records, with the seconds that each has left."""
+    with valkey.client as client:
+        return {key: client.ttl(key) for key in client.keys("*:writer:*")}
 
 
 @pytest.mark.gen_test
-async def test_many_at_once_each_get_their_own_value(setup: Setup) -> None:
-    values = await asyncio.gather(*(setup.counter.increment() for _ in range(100)))
-    assert sorted(values) == list(range(1, 101))
-    assert await setup.counter.value() == 100
-    await setup.redis.aclose()
+async def test_many_at_once_each_get_their_own_number(settings: Settings, valkey: ValkeyServer) -> None:
+    async with counting(settings) as counter:
+        numbers = await asyncio.gather(*(counter.increment() for _ in range(1000)))
+        assert sorted(numbers) == list(range(1, 1001))
+        assert await counter.value() == 1000
+        assert valkey.get("counter") == "1000"
+        # They came in one turn of the loop: one batch.
+        assert calls(valkey, "incrby") == 1
+
+
+@pytest.mark.gen_test
+async def test_visits_that_come_while_a_batch_is_away_share_the_next(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with counting(settings) as counter:
+        await counter.increment()
+        valkey.pause()
+        first = asyncio.create_task(counter.increment())
+        await asyncio.sleep(0.05)
+        more = [asyncio.create_task(counter.increment()) for _ in range(50)]
+        await asyncio.sleep(0.05)
+        valkey.resume()
+        assert await first == 2
+        assert await asyncio.gather(*more) == list(range(3, 53))
+        assert calls(valkey, "incrby") == 3
 
 
 @pytest.mark.gen_test
 async def test_value_is_0_before_the_first_visit_and_creates_nothing(
-    setup: Setup, valkey: ValkeyServer
+    settings: Settings, valkey: ValkeyServer
 ) -> None:
-    assert await setup.counter.value() == 0
-    assert valkey.get("counter") is None
-    await setup.redis.aclose()
+    async with counting(settings) as counter:
+        assert await counter.value() == 0
+    with valkey.client as client:
+        assert client.dbsize() == 0
+
+
+@pytest.mark.gen_test
+async def test_readers_share_one_command(settings: Settings, valkey: ValkeyServer) -> None:
+    async with counting(settings) as counter:
+        await counter.increment()
+        before = calls(valkey, "get")
+        assert await asyncio.gather(*(counter.value() for _ in range(100))) == [1] * 100
+        assert calls(valkey, "get") == before + 1
 
 
 @pytest.mark.gen_test
@@ -46,82 +102,257 @@ async def test_value_is_0_before_the_first_visit_and_creates_nothing(
     [("many", "not an integer", False), (str(2**63 - 1), "overflow", True), ("1.5", "not an integer", False)],
 )
 async def test_a_key_that_cannot_be_counted_is_left_alone(
-    setup: Setup, valkey: ValkeyServer, held: str, reason: str, *, readable: bool
+    settings: Settings, valkey: ValkeyServer, held: str, reason: str, *, readable: bool
 ) -> None:
     valkey.set("counter", held)
-    with pytest.raises(CounterUnavailable) as raised:
-        await setup.counter.increment()
-    assert raised.value.reason == reason
-    assert setup.failures == [reason]
-    if not readable:
-        with pytest.raises(CounterUnavailable):
-            await setup.counter.value()
-    assert valkey.get("counter") == held
-    await setup.redis.aclose()
+    failures: list[str] = []
+    async with counting(settings, failures) as counter:
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(CounterUnavailable) as raised:
+            await counter.increment()
+        assert raised.value.reason == reason
+        assert failures == [reason]
+        # Told at once, as waiting mends nothing.
+        assert asyncio.get_running_loop().time() - started < TIMEOUT
+        if not readable:
+            with pytest.raises(CounterUnavailable):
+                await counter.value()
+        assert valkey.get("counter") == held
+        # The sequence goes on once a person has mended it.
+        valkey.set("counter", "7")
+        assert await counter.increment() == 8
 
 
 @pytest.mark.gen_test
-async def test_a_key_of_another_type(setup: Setup, valkey: ValkeyServer) -> None:
+async def test_a_key_of_another_type(settings: Settings, valkey: ValkeyServer) -> None:
     with valkey.client as client:
         client.lpush("counter", "x")
-    for command in (setup.counter.increment, setup.counter.value):
-        with pytest.raises(CounterUnavailable, match="not an integer"):
-            await command()
-    await setup.redis.aclose()
+    async with counting(settings) as counter:
+        for command in (counter.increment, counter.value):
+            with pytest.raises(CounterUnavailable, match="not an integer"):
+                await command()
 
 
 @pytest.mark.gen_test
-async def test_a_hung_redis_fails_in_time_and_is_never_asked_twice(
-    setup: Setup, valkey: ValkeyServer
-) -> None:
-    await setup.counter.increment()
-    valkey.pause()
-    started = asyncio.get_running_loop().time()
-    with pytest.raises(CounterUnavailable, match="timeout"):
-        await setup.counter.increment()
-    assert asyncio.get_running_loop().time() - started < 0.6
-    valkey.resume()
-    # The one that timed out was applied at most once.
-    assert await setup.counter.increment() in {2, 3}
-    with valkey.client as client:
-        assert client.info("commandstats")["cmdstat_incrby"]["calls"] <= 3
-    await setup.redis.aclose()
+@pytest.mark.parametrize("held", [2**53 - 2, 2**60, -(2**60), -5, 2**63 - 3])
+async def test_numbers_are_exact_at_any_size(settings: Settings, valkey: ValkeyServer, held: int) -> None:
+    valkey.set("counter", str(held))
+    async with counting(settings) as counter:
+        assert await asyncio.gather(counter.increment(), counter.increment()) == [held + 1, held + 2]
+        assert await counter.value() == held + 2
 
 
 @pytest.mark.gen_test
-async def test_an_increment_whose_reply_is_lost_is_not_sent_again(
+async def test_a_hung_redis_fails_in_time_and_counts_at_most_once(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
-    """A proxy passes the increment on, and breaks the connection instead of passing the reply back."""
-    sent = 0
+    failures: list[str] = []
+    async with counting(settings, failures) as counter:
+        assert await counter.increment() == 1
+        valkey.pause()
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(CounterUnavailable, match="timeout"):
+            await counter.increment()
+        assert asyncio.get_running_loop().time() - started < PATIENCE + 0.2
+        assert len(failures) > 1
+        valkey.resume()
+        # Its copies arrive now, all of them; the next batch has another writer.
+        assert await counter.increment() in {2, 3}
+        assert int(valkey.get("counter") or 0) <= 3
+
+
+@asynccontextmanager
+async def proxied(valkey: ValkeyServer, keeps_reply: Callable[[bytes], bool]) -> AsyncIterator[int]:
+    """A proxy that passes every command on, and ends the connection instead of passing some replies back."""
+    tasks: set[asyncio.Task[None]] = set()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal sent
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         from_valkey, to_valkey = await asyncio.open_connection(LOOPBACK, valkey.port)
-        while data := await reader.read(65536):
-            to_valkey.write(data)
-            reply = await from_valkey.read(65536)
-            if b"INCRBY" in data:
-                sent += 1
-                break
-            writer.write(reply)
-        to_valkey.close()
-        writer.close()
+        try:
+            while data := await reader.read(65536):
+                to_valkey.write(data)
+                reply = await from_valkey.read(65536)
+                if keeps_reply(data):
+                    break
+                writer.write(reply)
+        finally:
+            to_valkey.close()
+            writer.close()
 
     proxy = await asyncio.start_server(forward, LOOPBACK, 0)
-    port = proxy.sockets[0].getsockname()[1]
-    through_proxy = make_redis(settings.model_copy(update={"redis_port": port}), 2)
-    with pytest.raises(CounterUnavailable, match="connection"):
-        await Counter(through_proxy, "counter", 0.5).increment()
-    assert (sent, valkey.get("counter")) == (1, "1")
-    await through_proxy.aclose()
+    yield proxy.sockets[0].getsockname()[1]
     proxy.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.gen_test
-async def test_a_refused_connection_is_reported(setup: Setup, valkey: ValkeyServer) -> None:
+async def test_a_batch_whose_reply_was_lost_is_sent_again_and_counted_once(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    lost = []
+
+    def keeps_reply(data: bytes) -> bool:
+        if b"EVAL" in data and len(lost) < 2:
+            lost.append(data)
+            return True
+        return False
+
+    async with proxied(valkey, keeps_reply) as port:
+        failures: list[str] = []
+        async with counting(settings.model_copy(update={"redis_port": port}), failures) as counter:
+            assert await asyncio.gather(*(counter.increment() for _ in range(3))) == [1, 2, 3]
+        # The first reply said NOSCRIPT, the second was the batch's.
+        assert (valkey.get("counter"), failures) == ("3", ["connection", "connection"])
+
+
+@pytest.mark.gen_test
+async def test_a_visitor_who_leaves_does_not_take_the_batch_along(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with counting(settings) as counter:
+        await counter.increment()
+        valkey.pause()
+        visits = [asyncio.create_task(counter.increment()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        visits[0].cancel()
+        valkey.resume()
+        assert await asyncio.gather(*visits[1:]) == [3, 4]
+        assert valkey.get("counter") == "4"
+
+
+@pytest.mark.gen_test
+async def test_a_visitor_who_leaves_before_the_batch_is_made_is_not_counted(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with counting(settings) as counter:
+        valkey.pause()
+        first = asyncio.create_task(counter.increment())
+        await asyncio.sleep(0.05)
+        visits = [asyncio.create_task(counter.increment()) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        visits[0].cancel()
+        valkey.resume()
+        assert [await first, await visits[1]] == [1, 2]
+
+
+@pytest.mark.gen_test
+async def test_a_lost_record_costs_no_visitor_an_answer(settings: Settings, valkey: ValkeyServer) -> None:
+    """It expired while the process was idle, or was evicted: the batch goes out once more, as another's."""
+    failures: list[str] = []
+    async with counting(settings, failures) as counter:
+        await counter.increment()
+        with valkey.client as client:
+            client.delete(*writers(valkey))
+        assert await counter.increment() == 2
+        assert failures == ["refused"]
+
+
+@pytest.mark.gen_test
+async def test_the_scripts_cache_may_be_emptied(settings: Settings, valkey: ValkeyServer) -> None:
+    async with counting(settings) as counter:
+        for expected in (1, 2, 3):
+            with valkey.client as client:
+                client.script_flush()
+            assert await counter.increment() == expected
+
+
+@pytest.mark.gen_test
+async def test_one_small_record_for_each_process_that_expires(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with counting(settings) as one, counting(settings) as two:
+        for _ in range(20):
+            await one.increment()
+            await two.increment()
+        assert [RECORD_SECONDS - 5 < left <= RECORD_SECONDS for left in writers(valkey).values()] == [
+            True
+        ] * 2
+        with valkey.client as client:
+            assert all(client.memory_usage(key) < 200 for key in writers(valkey))
+    # A process that ends in peace leaves nothing but the counter.
+    with valkey.client as client:
+        assert client.keys() == ["counter"]
+
+
+@pytest.mark.gen_test
+async def test_a_batch_is_applied_once_and_in_order(settings: Settings, valkey: ValkeyServer) -> None:
+    async with records_of(settings) as records:
+        writer = await records.register()
+        assert 0 < writers(valkey)[records.record(writer)] <= UNUSED_RECORD_SECONDS
+        assert await records.count(writer, 1, 5) == 5
+        assert [await records.count(writer, 1, 5) for _ in range(3)] == [5, 5, 5]
+        assert await records.count(writer, 2, 1) == 6
+        for stale in (1, 4, 0, -1):
+            with pytest.raises(Refused, match="after 2"):
+                await records.count(writer, stale, 1)
+        await records.retire(writer)
+        for sequence in (1, 2, 3):
+            with pytest.raises(Refused, match="unknown writer"):
+                await records.count(writer, sequence, 1)
+        with pytest.raises(Refused, match="unknown writer"):
+            await records.count(secrets.token_hex(16), 1, 1)
+        assert (valkey.get("counter"), writers(valkey)) == ("6", {})
+
+
+@pytest.mark.gen_test
+async def test_a_batch_that_cannot_be_counted_writes_nothing(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    """Otherwise sending it again would return a result that was never applied."""
+    async with records_of(settings) as records:
+        writer = await records.register()
+        for held in ("many", str(2**63 - 1)):
+            valkey.set("counter", held)
+            for _ in range(2):
+                with pytest.raises(ResponseError):
+                    await records.count(writer, 1, 1)
+        valkey.set("counter", "0")
+        assert await records.count(writer, 1, 1) == 1
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("key", "record"),
+    [
+        ("counter", "{counter}:writer:"),
+        ("{app}:counter", "{app}:counter:writer:"),
+        ("a{b}c{d}", "a{b}c{d}:writer:"),
+        ("a{b", "{a{b}:writer:"),
+    ],
+)
+async def test_the_records_live_in_the_counters_slot(
+    settings: Settings, valkey: ValkeyServer, key: str, record: str
+) -> None:
+    async with records_of(settings.model_copy(update={"counter_key": key})) as records:
+        name = records.record("0f")
+        assert name == f"{record}0f"
+        with valkey.client as client:
+            assert client.cluster("keyslot", key) == client.cluster("keyslot", name)
+
+
+@pytest.mark.gen_test
+async def test_a_refused_connection_is_reported(settings: Settings, valkey: ValkeyServer) -> None:
     valkey.stop()
-    with pytest.raises(CounterUnavailable, match="connection"):
-        await setup.counter.increment()
-    assert setup.failures == ["connection"]
-    await setup.redis.aclose()
+    failures: list[str] = []
+    async with counting(settings, failures) as counter:
+        with pytest.raises(CounterUnavailable, match="connection"):
+            await counter.increment()
+        with pytest.raises(CounterUnavailable, match="connection"):
+            await counter.value()
+        assert set(failures) == {"connection"}
+
+
+@pytest.mark.gen_test
+async def test_visitors_wait_for_a_redis_that_comes_back(settings: Settings, valkey: ValkeyServer) -> None:
+    async with counting(settings) as counter:
+        assert await counter.increment() == 1
+        valkey.stop()
+        visits = [asyncio.create_task(counter.increment()) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        valkey.start()
+        assert await asyncio.gather(*visits) == list(range(2, 22))

@@ -19,7 +19,7 @@ def pings(valkey: ValkeyServer) -> int:
 @pytest.mark.gen_test
 async def test_the_life_of_a_process(settings: Settings) -> None:
     redis = make_redis(settings, 1)
-    health = Health(redis, 0.3)
+    health = Health(redis, "counter", 0.3)
     assert not health.is_ready
     assert await health.not_ready_because() == "starting"
     await health.become_ready()
@@ -36,7 +36,7 @@ async def test_the_life_of_a_process(settings: Settings) -> None:
 @pytest.mark.gen_test
 async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings, 1)
-    health = Health(redis, 0.3)
+    health = Health(redis, "counter", 0.3)
     before = pings(valkey)
     assert await asyncio.gather(*(health.redis_trouble() for _ in range(50))) == [None] * 50
     assert pings(valkey) == before + 1
@@ -46,7 +46,7 @@ async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: Valk
 @pytest.mark.gen_test
 async def test_an_answer_is_reused_only_for_a_moment(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings, 1)
-    health = Health(redis, 0.3)
+    health = Health(redis, "counter", 0.3)
     assert await health.redis_trouble() is None
     valkey.stop()
     loop = asyncio.get_running_loop()
@@ -63,7 +63,7 @@ async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
     redis = make_redis(settings, 1)
-    health = Health(redis, 0.4)
+    health = Health(redis, "counter", 0.4)
     valkey.pause()
     first = asyncio.create_task(health.redis_trouble())
     second = asyncio.create_task(health.redis_trouble())
@@ -78,7 +78,7 @@ async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
 async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings, 1)
     failures: list[str] = []
-    health = Health(redis, 0.3, failures.append)
+    health = Health(redis, "counter", 0.3, failures.append)
     valkey.pause()
     loop = asyncio.get_running_loop()
     started = loop.time()

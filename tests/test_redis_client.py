@@ -20,9 +20,11 @@ from tests.service import eventually
 
 async def count(settings: Settings) -> int:
     redis = make_redis(settings, 2)
+    counter = Counter(redis, settings.counter_key, 2.0, 2.0)
     try:
-        return await Counter(redis, settings.counter_key, 2.0).increment()
+        return await counter.increment()
     finally:
+        await counter.aclose()
         await redis.aclose()
 
 

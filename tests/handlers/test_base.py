@@ -29,7 +29,9 @@ def app(io_loop: IOLoop, valkey: ValkeyServer) -> Iterator[Application]:
     ).model_copy(update={"redis_timeout": 30.0})
     redis = make_redis(settings, 2)
     telemetry = RequestTelemetry(Metrics(settings))
-    yield make_app(make_policy(settings), Counter(redis, "counter", 30.0), Health(redis, 0.2), telemetry)
+    yield make_app(
+        make_policy(settings), Counter(redis, "counter", 30.0, 30.0), Health(redis, "counter", 0.2), telemetry
+    )
     io_loop.run_sync(redis.aclose)
 
 

@@ -1,0 +1,188 @@
+"""Visits that wait at the same moment go out as one batch, one batch at a time, until its fate is known.
+
+A batch is *in doubt* while a copy of it is out whose answer was lost: it may have been applied, or still be.
+Then it may only be sent again unchanged, under the same writer and sequence number. If nobody waits for it
+any more, its writer is given up with it, so that its sequence number never stands for anything else.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import structlog
+
+from app.counter_records import CounterRecords, Refused
+from app.pace import Pace
+from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
+
+REFUSED = "refused"
+
+log = structlog.get_logger(__name__)
+
+
+class CounterUnavailable(Exception):
+    """The counter could not be read or moved. A visit that was to be counted may have been counted, once."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the counter is unavailable: {reason}")
+        self.reason = reason
+
+
+class AttemptFailed(Exception):
+    """One copy of a batch was not confirmed."""
+
+    def __init__(self, reason: str, *, nothing_applied: bool, may_mend: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.nothing_applied = nothing_applied
+        """Nothing will ever come of this copy."""
+        self.may_mend = may_mend
+        """Another attempt may succeed while the visitors wait."""
+
+
+class Visit(NamedTuple):
+    """A visitor who waits for a number, until a moment of the loop's clock."""
+
+    number: asyncio.Future[int]
+    until: float
+
+    @property
+    def waits(self) -> bool:
+        return not self.number.done()
+
+
+class Batches:
+    """Counts the visits of one process."""
+
+    def __init__(
+        self,
+        records: CounterRecords,
+        timeout: float,
+        patience: float,
+        on_failure: Callable[[str], None],
+    ) -> None:
+        """`timeout` bounds one command, `patience` a visitor's wait for more attempts; both in seconds."""
+        self._records = records
+        self._pace = Pace()
+        self._timeout = timeout
+        self._patience = patience
+        self._on_failure = on_failure
+        self._waiting: deque[Visit] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._writer: str | None = None
+        self._given_up: str | None = None
+        self._sequence = 0
+        """Of the last batch whose fate is known to be applied."""
+
+    async def count(self) -> int:
+        """Count one visit; return its own number. Raises CounterUnavailable."""
+        loop = asyncio.get_running_loop()
+        visit = Visit(loop.create_future(), loop.time() + self._patience)
+        self._waiting.append(visit)
+        if self._work is None or self._work.done():
+            # In a context of its own: a batch belongs to no single request, neither do its log lines.
+            self._work = asyncio.create_task(self._work_off(), context=contextvars.Context())
+        return await visit.number
+
+    async def settle(self) -> None:
+        """Return when the last batch is settled."""
+        if self._work is not None:
+            await asyncio.wait([self._work])
+
+    async def aclose(self) -> None:
+        """End what is under way; if nothing is, delete this process' record."""
+        if self._work is not None and not self._work.done():
+            self._work.cancel()
+        elif self._writer is not None:
+            # Left alone, it expires.
+            with contextlib.suppress(*REDIS_TROUBLE):
+                async with asyncio.timeout(self._timeout):
+                    await self._records.retire(self._writer)
+
+    async def _work_off(self) -> None:
+        while True:
+            await self._pace.wait()
+            batch = [visit for visit in self._waiting if visit.waits]
+            self._waiting.clear()
+            if not batch:
+                return
+            await self._send(batch)
+
+    async def _send(self, batch: Sequence[Visit]) -> None:
+        """Send the batch until it is counted, refused, or nobody waits for it."""
+        in_doubt = False
+        while any(visit.waits for visit in batch):
+            if in_doubt:
+                await self._pace.wait()
+            try:
+                value = await self._attempt(len(batch))
+            except AttemptFailed as failure:
+                self._pace.failed()
+                self._on_failure(failure.reason)
+                in_doubt = in_doubt or not failure.nothing_applied
+                lost = in_doubt and failure.reason == REFUSED
+                self._dismiss(batch, failure.reason, everyone=lost or not failure.may_mend)
+                self._dismiss(self._waiting, failure.reason, everyone=False)
+                if not in_doubt:
+                    # As good as never sent: those who still wait join the next batch, ahead of the others.
+                    self._waiting.extendleft(reversed(batch))
+                    return
+            else:
+                self._pace.succeeded()
+                for number, visit in enumerate(batch, value - len(batch) + 1):
+                    if visit.waits:
+                        visit.number.set_result(number)
+                return
+        if in_doubt:
+            self._give_up_writer()
+
+    async def _attempt(self, visits: int) -> int:
+        """Send one copy, registered first if need be; return the counter's value after it."""
+        registered = False
+        try:
+            async with asyncio.timeout(self._timeout):
+                if self._writer is None:
+                    await self._register()
+            registered = True
+            async with asyncio.timeout(self._timeout):
+                value = await self._records.count(str(self._writer), self._sequence + 1, visits)
+        except Refused as refusal:
+            log.warning("batch refused", reason=str(refusal), visits=visits)
+            self._give_up_writer()
+            raise AttemptFailed(REFUSED, nothing_applied=True, may_mend=True) from refusal
+        except Exception as error:
+            if not isinstance(error, REDIS_TROUBLE):
+                log.exception("batch failed")
+            reason = failure_reason(error)
+            if reason in ELSEWHERE:
+                await self._records.look_up_again()
+            raise AttemptFailed(
+                reason,
+                nothing_applied=not registered or reason in NOTHING_APPLIED,
+                may_mend=reason in MENDS_ITSELF,
+            ) from error
+        self._sequence += 1
+        return value
+
+    async def _register(self) -> None:
+        if self._given_up is not None:
+            await self._records.retire(self._given_up)
+            self._given_up = None
+        self._writer = await self._records.register()
+        self._sequence = 0
+
+    def _give_up_writer(self) -> None:
+        if self._writer is not None:
+            self._given_up, self._writer = self._writer, None
+
+    def _dismiss(self, visits: Iterable[Visit], reason: str, *, everyone: bool) -> None:
+        """Tell everyone, or those for whom another attempt may come too late, that they were not served."""
+        latest_answer = asyncio.get_running_loop().time() + self._pace.pause + self._timeout
+        for visit in visits:
+            if visit.waits and (everyone or visit.until < latest_answer):
+                visit.number.set_exception(CounterUnavailable(reason))
+                # Looked at, so that asyncio does not complain when the visitor leaves at this very moment.
+                visit.number.exception()

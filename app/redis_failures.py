@@ -1,0 +1,87 @@
+"""What Redis' errors mean: a word for people and metrics, and whether the command may have been applied."""
+
+import re
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError as RedisConnectionError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+    TimeoutError as RedisTimeoutError,
+    TryAgainError,
+)
+
+REDIS_TROUBLE = (RedisError, RedisClusterException, OSError, TimeoutError)
+"""What a command may raise when Redis, the network or the data is at fault."""
+
+REASONS: dict[str, str] = {
+    "LOADING": "loading",
+    "READONLY": "read only",
+    "MASTERDOWN": "master down",
+    "CLUSTERDOWN": "cluster down",
+    "TRYAGAIN": "slot is moving",
+    "BUSY": "busy",
+    "NOREPLICAS": "too few replicas",
+    "OOM": "out of memory",
+    "MISCONF": "cannot persist",
+    "NOAUTH": "authentication",
+    "WRONGPASS": "authentication",
+    "NOPERM": "authentication",
+    "WRONGTYPE": "not an integer",
+}
+"""By the code that an error reply begins with. Redis 6.2 wraps a script's errors: it may stand further on."""
+
+NOTHING_APPLIED = frozenset(REASONS.values()) | {"overflow"}
+"""Replies that Redis gives instead of running a command, or at a script's first write: nothing changed."""
+
+MENDS_ITSELF = frozenset(
+    {
+        "connection",
+        "timeout",
+        "loading",
+        "read only",
+        "master down",
+        "cluster down",
+        "slot is moving",
+        "busy",
+        "too few replicas",
+    }
+)
+"""What may pass while a visitor waits. The rest takes a person, so the visitor is told at once."""
+
+ELSEWHERE = frozenset({"read only", "authentication", "master down"})
+"""Another server, or another password, may be right by now: only a new connection finds out."""
+
+_CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")
+
+_CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    ((RedisTimeoutError, TimeoutError), "timeout"),
+    ((AuthenticationError, NoPermissionError), "authentication"),
+    (BusyLoadingError, "loading"),
+    (ReadOnlyError, "read only"),
+    (MasterDownError, "master down"),
+    (ClusterDownError, "cluster down"),
+    (TryAgainError, "slot is moving"),
+    (OutOfMemoryError, "out of memory"),
+    ((RedisConnectionError, RedisClusterException, OSError), "connection"),
+)
+
+
+def failure_reason(error: BaseException) -> str:
+    """Name what went wrong, in a small fixed set of words that suit a metric's label and a probe's answer."""
+    text = str(error)
+    if "not an integer" in text:
+        return "not an integer"
+    if "overflow" in text:
+        return "overflow"
+    if isinstance(error, ResponseError) and (code := _CODE.search(text)):
+        return REASONS[code[1]]
+    named = next((word for kind, word in _CLASSES if isinstance(error, kind)), None)
+    return named or ("refused command" if isinstance(error, ResponseError) else "error")
