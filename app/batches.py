@@ -158,7 +158,9 @@ class Batches:
                 log.exception("batch failed")
             reason = failure_reason(error)
             if reason in ELSEWHERE:
-                await self._records.look_up_again()
+                with contextlib.suppress(*REDIS_TROUBLE):
+                    async with asyncio.timeout(self._timeout):
+                        await self._records.look_up_again()
             raise AttemptFailed(
                 reason,
                 nothing_applied=not registered or reason in NOTHING_APPLIED,

@@ -1,6 +1,7 @@
 """Whether visitors may come: the state machine starting → ready → draining, and the bounded ping."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from enum import StrEnum
@@ -94,7 +95,9 @@ class Health:
             self._trouble = failure_reason(error)
             self._on_failure(self._trouble)
             if self._trouble in ELSEWHERE:
-                await look_up_again(self._redis)
+                with contextlib.suppress(*REDIS_TROUBLE):
+                    async with asyncio.timeout(self._timeout):
+                        await look_up_again(self._redis)
         else:
             self._trouble = None
         self._pinged_at = asyncio.get_running_loop().time()

@@ -138,7 +138,8 @@ async def test_a_key_of_another_type(settings: Settings, valkey: ValkeyServer) -
 async def test_numbers_are_exact_at_any_size(settings: Settings, valkey: ValkeyServer, held: int) -> None:
     valkey.set("counter", str(held))
     async with counting(settings) as counter:
-        assert await asyncio.gather(counter.increment(), counter.increment()) == [held + 1, held + 2]
+        numbers = await asyncio.gather(*(counter.increment() for _ in range(2)))
+        assert numbers == [held + 1, held + 2]
         assert await counter.value() == held + 2
 
 
@@ -194,7 +195,7 @@ async def proxied(valkey: ValkeyServer, keeps_reply: Callable[[bytes], bool]) ->
 async def test_a_batch_whose_reply_was_lost_is_sent_again_and_counted_once(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
-    lost = []
+    lost: list[bytes] = []
 
     def keeps_reply(data: bytes) -> bool:
         if b"EVAL" in data and len(lost) < 2:
