@@ -18,8 +18,6 @@ from app.counter_records import CounterRecords, Refused
 from app.pace import Pace
 from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
 
-REFUSED = "refused"
-
 log = structlog.get_logger(__name__)
 
 
@@ -31,16 +29,16 @@ class CounterUnavailable(Exception):
         self.reason = reason
 
 
-class AttemptFailed(Exception):
-    """One copy of a batch was not confirmed."""
+class Failure(NamedTuple):
+    """What became of one command."""
 
-    def __init__(self, reason: str, *, nothing_applied: bool, may_mend: bool) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.nothing_applied = nothing_applied
-        """Nothing will ever come of this copy."""
-        self.may_mend = may_mend
-        """Another attempt may succeed while the visitors wait."""
+    reason: str
+    nothing_applied: bool
+    """Nothing came of it and nothing ever will."""
+    may_mend: bool
+    """Another attempt may succeed while the visitors wait."""
+    refused: bool = False
+    """Redis does not know the writer any more."""
 
 
 class Visit(NamedTuple):
@@ -103,13 +101,28 @@ class Batches:
                     await self._records.retire(self._writer)
 
     async def _work_off(self) -> None:
-        while True:
+        while any(visit.waits for visit in self._waiting):
             await self._pace.wait()
+            if self._writer is None and not await self._register():
+                continue
             batch = [visit for visit in self._waiting if visit.waits]
             self._waiting.clear()
-            if not batch:
-                return
             await self._send(batch)
+
+    async def _register(self) -> bool:
+        """Get a writer; tell whether that succeeded."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                if self._given_up is not None:
+                    await self._records.retire(self._given_up)
+                    self._given_up = None
+                self._writer = await self._records.register()
+        except Exception as error:
+            failure = await self._failure(error)
+            self._dismiss(self._waiting, failure, everyone=not failure.may_mend)
+            return False
+        self._sequence = 0
+        return True
 
     async def _send(self, batch: Sequence[Visit]) -> None:
         """Send the batch until it is counted, refused, or nobody waits for it."""
@@ -118,19 +131,22 @@ class Batches:
             if in_doubt:
                 await self._pace.wait()
             try:
-                value = await self._attempt(len(batch))
-            except AttemptFailed as failure:
-                self._pace.failed()
-                self._on_failure(failure.reason)
+                async with asyncio.timeout(self._timeout):
+                    value = await self._records.count(str(self._writer), self._sequence + 1, len(batch))
+            except Exception as error:
+                failure = await self._failure(error)
+                lost = in_doubt and failure.refused
                 in_doubt = in_doubt or not failure.nothing_applied
-                lost = in_doubt and failure.reason == REFUSED
-                self._dismiss(batch, failure.reason, everyone=lost or not failure.may_mend)
-                self._dismiss(self._waiting, failure.reason, everyone=False)
+                self._dismiss(batch, failure, everyone=lost or not failure.may_mend)
+                self._dismiss(self._waiting, failure, everyone=False)
+                if failure.refused:
+                    self._give_up_writer()
                 if not in_doubt:
                     # As good as never sent: those who still wait join the next batch, ahead of the others.
                     self._waiting.extendleft(reversed(batch))
                     return
             else:
+                self._sequence += 1
                 self._pace.succeeded()
                 for number, visit in enumerate(batch, value - len(batch) + 1):
                     if visit.waits:
@@ -139,52 +155,33 @@ class Batches:
         if in_doubt:
             self._give_up_writer()
 
-    async def _attempt(self, visits: int) -> int:
-        """Send one copy, registered first if need be; return the counter's value after it."""
-        registered = False
-        try:
-            async with asyncio.timeout(self._timeout):
-                if self._writer is None:
-                    await self._register()
-            registered = True
-            async with asyncio.timeout(self._timeout):
-                value = await self._records.count(str(self._writer), self._sequence + 1, visits)
-        except Refused as refusal:
-            log.warning("batch refused", reason=str(refusal), visits=visits)
-            self._give_up_writer()
-            raise AttemptFailed(REFUSED, nothing_applied=True, may_mend=True) from refusal
-        except Exception as error:
+    async def _failure(self, error: Exception) -> Failure:
+        """Understand why a command failed, and prepare for the next one."""
+        self._pace.failed()
+        if isinstance(error, Refused):
+            log.warning("refused as a writer", reason=str(error))
+            failure = Failure("refused", nothing_applied=True, may_mend=True, refused=True)
+        else:
             if not isinstance(error, REDIS_TROUBLE):
-                log.exception("batch failed")
+                log.error("unexpected error", exc_info=error)
             reason = failure_reason(error)
-            if reason in ELSEWHERE:
-                with contextlib.suppress(*REDIS_TROUBLE):
-                    async with asyncio.timeout(self._timeout):
-                        await self._records.look_up_again()
-            raise AttemptFailed(
-                reason,
-                nothing_applied=not registered or reason in NOTHING_APPLIED,
-                may_mend=reason in MENDS_ITSELF,
-            ) from error
-        self._sequence += 1
-        return value
-
-    async def _register(self) -> None:
-        if self._given_up is not None:
-            await self._records.retire(self._given_up)
-            self._given_up = None
-        self._writer = await self._records.register()
-        self._sequence = 0
+            failure = Failure(reason, reason in NOTHING_APPLIED, reason in MENDS_ITSELF)
+        if failure.reason in ELSEWHERE:
+            with contextlib.suppress(*REDIS_TROUBLE):
+                async with asyncio.timeout(self._timeout):
+                    await self._records.look_up_again()
+        self._on_failure(failure.reason)
+        return failure
 
     def _give_up_writer(self) -> None:
         if self._writer is not None:
             self._given_up, self._writer = self._writer, None
 
-    def _dismiss(self, visits: Iterable[Visit], reason: str, *, everyone: bool) -> None:
+    def _dismiss(self, visits: Iterable[Visit], failure: Failure, *, everyone: bool) -> None:
         """Tell everyone, or those for whom another attempt may come too late, that they were not served."""
         latest_answer = asyncio.get_running_loop().time() + self._pace.pause + self._timeout
         for visit in visits:
             if visit.waits and (everyone or visit.until < latest_answer):
-                visit.number.set_exception(CounterUnavailable(reason))
+                visit.number.set_exception(CounterUnavailable(failure.reason))
                 # Looked at, so that asyncio does not complain when the visitor leaves at this very moment.
                 visit.number.exception()

@@ -7,8 +7,8 @@ test's, too.
 """
 
 import asyncio
+import itertools
 import random
-from collections import Counter as Tally
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +50,34 @@ class OwnClock(asyncio.SelectorEventLoop):
         return self.now
 
 
+moments = itertools.count()
+"""Puts what happens in order."""
+
+
+class Visitor:
+    """Somebody who wants to be counted by one process."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, process: Counter) -> None:
+        self.process = process
+        self.came = next(moments)
+        self.ended: float = float("inf")
+        self.number: int | None = None
+        self.task = loop.create_task(process.increment())
+
+    def end(self) -> None:
+        """Note how the visit ended."""
+        self.ended = next(moments)
+        if self.task.cancelled():
+            return
+        error = self.task.exception()
+        assert error is None or isinstance(error, CounterUnavailable), repr(error)
+        if error is None:
+            self.number = self.task.result()
+
+    def waited_at(self, moment: float) -> bool:
+        return self.came < moment < self.ended
+
+
 class Command:
     """One command on its way, which its sender may have given up on."""
 
@@ -57,8 +85,21 @@ class Command:
         self.network = network
         self.name = name
         self.arguments = arguments
+        copies = [other.sent for other in network.commands if other.is_copy(network, arguments)]
+        self.sent: int = min(copies, default=next(moments))
+        """When the first copy of it was sent; of a batch, the moment that it was put together."""
         self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.is_delivered = False
+        self.counted = range(0)
+        """The numbers that the counter went through when the server executed this."""
+
+    def is_copy(self, network: "Network", arguments: tuple[Any, ...]) -> bool:
+        """Compare all but the script or its digest."""
+        return (
+            self.network is network
+            and self.name.startswith("eval")
+            and self.arguments[0][1:] == arguments[0][1:]
+        )
 
     @property
     def is_awaited(self) -> bool:
@@ -67,16 +108,24 @@ class Command:
     def deliver(self) -> object:
         """Let the server execute it; return the reply or the error."""
         self.is_delivered = True
+        server = self.network.server
+        before = value_on(server)
         try:
-            method = getattr(self.network.server, self.name)
-            answer = method(*self.arguments[0], **self.arguments[1])
+            return getattr(server, self.name)(*self.arguments[0], **self.arguments[1])
         except RedisError as error:
             return error
-        return answer
+        finally:
+            self.counted = range(before + 1, value_on(server) + 1)
+
+
+def value_on(server: Redis) -> int:
+    return int(server.get("counter") or 0)
 
 
 class Network:
     """Stands where a process has its redis-py client."""
+
+    process: Counter
 
     def __init__(self, server: Redis, every_command: list[Command]) -> None:
         self.server = server
@@ -115,15 +164,15 @@ class Interleavings(RuleBasedStateMachine):
         random.seed(0)
         self.loop = OwnClock()
         self.commands: list[Command] = []
-        self.answered: Tally[int] = Tally()
-        self.visits: dict[asyncio.Task[int], Counter] = {}
-        self.arrived = 0
+        self.visitors: list[Visitor] = []
         self.processes = [self.new_process() for _ in range(PROCESSES)]
 
     def new_process(self) -> Counter:
         network: Any = Network(self.server, self.commands)
         redis: RedisClient = network
-        return Counter(redis, "counter", TIMEOUT, PATIENCE)
+        network.process = Counter(redis, "counter", TIMEOUT, PATIENCE)
+        process: Counter = network.process
+        return process
 
     def turn(self) -> None:
         """Let everyone do what they can without time passing."""
@@ -133,16 +182,16 @@ class Interleavings(RuleBasedStateMachine):
                 await asyncio.sleep(0)
 
         self.loop.run_until_complete(yield_often())
-        for visit in [visit for visit in self.visits if visit.done()]:
-            del self.visits[visit]
-            if not visit.cancelled():
-                error = visit.exception()
-                assert error is None or isinstance(error, CounterUnavailable), repr(error)
-                if error is None:
-                    self.answered[visit.result()] += 1
+        for visitor in self.waiting:
+            if visitor.task.done():
+                visitor.end()
 
     def pick(self, index: int, commands: list[Command]) -> Command:
         return commands[index % len(commands)]
+
+    @property
+    def waiting(self) -> list[Visitor]:
+        return [visitor for visitor in self.visitors if visitor.ended == float("inf")]
 
     @property
     def awaited(self) -> list[Command]:
@@ -154,15 +203,13 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(process=st.integers(0, PROCESSES - 1), count=st.integers(1, 3))
     def visitors_come(self, process: int, count: int) -> None:
-        counter = self.processes[process]
-        self.arrived += count
-        self.visits |= {self.loop.create_task(counter.increment()): counter for _ in range(count)}
+        self.visitors += [Visitor(self.loop, self.processes[process]) for _ in range(count)]
         self.turn()
 
-    @precondition(lambda self: self.visits)
+    @precondition(lambda self: self.waiting)
     @rule(index=st.integers(0, 20))
     def a_visitor_leaves(self, index: int) -> None:
-        list(self.visits)[index % len(self.visits)].cancel()
+        self.waiting[index % len(self.waiting)].task.cancel()
         self.turn()
 
     @precondition(lambda self: self.awaited)
@@ -231,8 +278,9 @@ class Interleavings(RuleBasedStateMachine):
         killed = self.processes[process]
         if (work := killed._batches._work) is not None:
             work.cancel()
-        for visit in [visit for visit, counter in self.visits.items() if counter is killed]:
-            visit.cancel()
+        for visitor in self.waiting:
+            if visitor.process is killed:
+                visitor.task.cancel()
         self.processes[process] = self.new_process()
         self.turn()
 
@@ -244,31 +292,55 @@ class Interleavings(RuleBasedStateMachine):
         self.turn()
 
     @invariant()
-    def exactly_once_or_at_most_once(self) -> None:
-        value = int(self.server.get("counter") or 0)
-        assert not self.answered or max(self.answered.values()) == 1, "two visitors saw the same number"
-        assert self.answered.total() <= value, "an answered visit was not counted"
-        assert not self.answered or max(self.answered) <= value, "a number that was never reached"
-        assert value <= self.arrived, "a visit was counted twice"
+    def every_number_is_one_visitors(self) -> None:
+        """Whoever was answered has a number of their own that the counter went through while they waited.
+
+        And every other number that it went through is explained by a visitor of that process who waited when
+        the command was sent, was not answered, and explains no other number.
+        """
+        numbers = [visitor.number for visitor in self.visitors if visitor.number is not None]
+        assert len(numbers) == len(set(numbers)), "two visitors saw the same number"
+        unexplained = {number: command for command in self.commands for number in command.counted}
+        for visitor in self.visitors:
+            if visitor.number is not None:
+                command = unexplained.pop(visitor.number, None)
+                assert command is not None, "an answered visit was not counted"
+                assert command.network.process is visitor.process
+                assert visitor.waited_at(command.sent)
+        unanswered = sorted((v for v in self.visitors if v.number is None), key=lambda visitor: visitor.ended)
+        for command in sorted(unexplained.values(), key=lambda command: command.sent):
+            for visitor in unanswered:
+                # Of those who fit, the one who ended first: whoever is left fits later commands better.
+                if visitor.process is command.network.process and visitor.waited_at(command.sent):
+                    unanswered.remove(visitor)
+                    break
+            else:
+                raise AssertionError("a visit was counted twice")
 
     def teardown(self) -> None:
-        """The faults end: everything still on its way arrives, and everyone who waits is answered."""
-        if not hasattr(self, "loop"):
-            return
-        self.exactly_once_or_at_most_once()
+        try:
+            self.faults_end()
+        finally:
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.turn()
+            self.loop.close()
+
+    def faults_end(self) -> None:
+        """Everything still on its way arrives, and everyone who waits is answered."""
+        self.every_number_is_one_visitors()
         for command in self.late:
             command.deliver()
-        self.exactly_once_or_at_most_once()
+        self.every_number_is_one_visitors()
         for _ in range(40):
             for command in self.awaited:
                 self.reply(command, command.deliver())
             self.loop.now += 0.1
             self.turn()
-        assert not self.visits, "a visitor hangs"
-        self.exactly_once_or_at_most_once()
+        assert not self.waiting, "a visitor hangs"
+        self.every_number_is_one_visitors()
         for process in self.processes:
             self.loop.run_until_complete(self.closed(process))
-        self.loop.close()
 
     async def closed(self, process: Counter) -> None:
         closing = asyncio.ensure_future(process.aclose())
