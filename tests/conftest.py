@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -79,9 +79,9 @@ def start_service() -> Iterator[StartService]:
     """Start services that end with the test."""
     services: list[Service] = []
 
-    def start(valkey: Valkey | None = None, **settings: object) -> Service:
+    def start(valkey: Valkey | None = None, through: Sequence[str] = (), **settings: object) -> Service:
         where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": valkey.port} if valkey is not None else {}
-        service = Service(settings=where | settings)
+        service = Service(settings=where | settings, through=through)
         services.append(service)
         return service
 

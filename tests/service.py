@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,10 +61,16 @@ def run_to_end(module: str, **settings: object) -> subprocess.CompletedProcess[s
 class Service:
     """One process; its log lines are read as they come."""
 
-    def __init__(self, module: str = "app", settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        module: str = "app",
+        settings: Mapping[str, object] | None = None,
+        through: Sequence[str] = (),
+    ) -> None:
+        """`through` is a command that starts the service in its own place, such as `prlimit --nofile=64`."""
         defaults = {"PORT": 0, "ADMIN_PORT": 0, "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [*through, sys.executable, "-m", module],
             cwd=ROOT,
             env=clean_environment(**(defaults | dict(settings or {}))),
             stdout=subprocess.PIPE,
