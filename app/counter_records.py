@@ -33,8 +33,8 @@ class CounterRecords:
     def __init__(self, redis: RedisClient, key: str) -> None:
         self._redis = redis
         self._key = key
-        self._script = (Path(__file__).parent / "count_batch.lua").read_text()
-        self._digest = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()
+        self.script = (Path(__file__).parent / "count_batch.lua").read_text()
+        self._digest = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest()
 
     async def register(self) -> str:
         """Make a record under a new identity and return it.
@@ -64,7 +64,7 @@ class CounterRecords:
             status, answer = await self._redis.evalsha(self._digest, *keys_and_arguments)
         except NoScriptError:
             # A restart, a failover or SCRIPT FLUSH emptied the cache of scripts.
-            status, answer = await self._redis.eval(self._script, *keys_and_arguments)
+            status, answer = await self._redis.eval(self.script, *keys_and_arguments)
         if status != b"counted":
             raise Refused(answer.decode())
         return int(answer)

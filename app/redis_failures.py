@@ -56,7 +56,7 @@ MENDS_ITSELF = frozenset(
 )
 """What may pass while a visitor waits. The rest takes a person, so the visitor is told at once."""
 
-ELSEWHERE = frozenset({"read only", "authentication", "master down"})
+ELSEWHERE = frozenset({"read only", "authentication", "master down", "too few replicas"})
 """Another server, or another password, may be right by now: only a new connection finds out."""
 
 _CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")

@@ -9,7 +9,7 @@ test's, too.
 import asyncio
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -34,13 +34,21 @@ from redis.exceptions import (
 )
 
 from app.counter import Counter, CounterUnavailable
+from app.counter_records import CounterRecords
 from app.pace import LONGEST_PAUSE
-from app.redis_client import RedisClient
 from tests.conftest import ValkeyServer
 
 TIMEOUT = 0.5
 PATIENCE = 2.0
 PROCESSES = 2
+INDEX = st.integers(0, 5)
+MORE = st.integers(0, 2)
+REJECTIONS: dict[str, Callable[[], RedisError]] = {
+    "loading": lambda: BusyLoadingError("LOADING"),
+    "read only": lambda: ReadOnlyError("READONLY"),
+    "out of memory": lambda: OutOfMemoryError("OOM"),
+    "unheard of": lambda: ResponseError("what no version of Redis says"),
+}
 
 
 class OwnClock(asyncio.SelectorEventLoop):
@@ -163,8 +171,9 @@ class Network:
 class Interleavings(RuleBasedStateMachine):
     server: Redis
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(in_doubt=st.sampled_from(["no batch", "arrived", "late", "lost"]), count=st.integers(1, 3))
+    def start(self, in_doubt: str, count: int) -> None:
+        """Begin where it matters: with a batch whose fate its process does not know."""
         self.server.flushall()
         self.server.script_flush()
         # Every process draws its pauses from it; hypothesis must be able to repeat an order of events.
@@ -173,19 +182,27 @@ class Interleavings(RuleBasedStateMachine):
         self.commands: list[Command] = []
         self.visitors: list[Visitor] = []
         self.processes = [self.new_process() for _ in range(PROCESSES)]
+        if in_doubt != "no batch":
+            self.server.script_load(CounterRecords(self.any_redis(), "counter").script)
+            self.come(self.processes[0], count)
+            for command in self.awaited:
+                self.reply(command, command.deliver())
+            self.break_off(self.awaited[0], in_doubt, RedisConnectionError("lost"))
 
     def new_process(self) -> Counter:
-        network: Any = Network(self.server, self.commands)
-        redis: RedisClient = network
-        network.process = Counter(redis, "counter", TIMEOUT, PATIENCE)
+        network = self.any_redis()
+        network.process = Counter(network, "counter", TIMEOUT, PATIENCE)
         process: Counter = network.process
         return process
+
+    def any_redis(self) -> Any:  # noqa: ANN401 - passes for a client of redis-py
+        return Network(self.server, self.commands)
 
     def turn(self) -> None:
         """Let everyone do what they can without time passing."""
 
         async def yield_often() -> None:
-            for _ in range(30):
+            for _ in range(10):
                 await asyncio.sleep(0)
 
         self.loop.run_until_complete(yield_often())
@@ -210,11 +227,14 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(process=st.integers(0, PROCESSES - 1), count=st.integers(1, 3))
     def visitors_come(self, process: int, count: int) -> None:
-        self.visitors += [Visitor(self.loop, self.processes[process]) for _ in range(count)]
+        self.come(self.processes[process], count)
+
+    def come(self, process: Counter, count: int) -> None:
+        self.visitors += [Visitor(self.loop, process) for _ in range(count)]
         self.turn()
 
     @precondition(lambda self: self.waiting)
-    @rule(index=st.integers(0, 20))
+    @rule(index=INDEX)
     def a_visitor_leaves(self, index: int) -> None:
         self.waiting[index % len(self.waiting)].task.cancel()
         self.turn()
@@ -227,42 +247,39 @@ class Interleavings(RuleBasedStateMachine):
             self.pause_ends()
 
     @precondition(lambda self: self.awaited)
-    @rule(index=st.integers(0, 20), delivered=st.booleans(), timed_out=st.booleans())
-    def broken_off(self, index: int, delivered: bool, timed_out: bool) -> None:
-        """The request may have arrived, may arrive later (see a_late_copy_arrives), or may never."""
+    @rule(index=INDEX, fate=st.sampled_from(["arrived", "late", "lost"]), timed_out=st.booleans(), more=MORE)
+    def broken_off(self, index: int, fate: str, timed_out: bool, more: int) -> None:
+        """The request has arrived, may arrive later (see a_late_copy_arrives), or never will.
+
+        `more` visitors come before its sender notices.
+        """
         command = self.pick(index, self.awaited)
-        if delivered:
-            command.deliver()
-        self.reply(command, RedisTimeoutError("lost") if timed_out else RedisConnectionError("lost"))
+        self.come(command.network.process, more)
+        self.break_off(
+            command, fate, RedisTimeoutError("lost") if timed_out else RedisConnectionError("lost")
+        )
         self.pause_ends()
 
+    def break_off(self, command: Command, fate: str, error: RedisError) -> None:
+        if fate == "arrived":
+            command.deliver()
+        command.is_delivered = fate != "late"
+        self.reply(command, error)
+
     @precondition(lambda self: self.awaited)
-    @rule(
-        index=st.integers(0, 20),
-        error=st.sampled_from(
-            [
-                BusyLoadingError("LOADING"),
-                ReadOnlyError("READONLY"),
-                OutOfMemoryError("OOM"),
-                RedisError("who knows"),
-            ]
-        ),
-    )
-    def rejected(self, index: int, error: RedisError) -> None:
+    @rule(index=INDEX, error=st.sampled_from(sorted(REJECTIONS)), more=MORE)
+    def rejected(self, index: int, error: str, more: int) -> None:
         """The server answers without executing it."""
         command = self.pick(index, self.awaited)
         command.is_delivered = command.is_rejected = True
-        self.reply(command, error)
+        self.come(command.network.process, more)
+        self.reply(command, REJECTIONS[error]())
+        self.pause_ends()
 
     @precondition(lambda self: self.late)
-    @rule(index=st.integers(0, 20))
+    @rule(index=INDEX)
     def a_late_copy_arrives(self, index: int) -> None:
         self.pick(index, self.late).deliver()
-
-    @precondition(lambda self: self.late)
-    @rule(index=st.integers(0, 20))
-    def a_copy_is_lost_for_good(self, index: int) -> None:
-        self.pick(index, self.late).is_delivered = True
 
     def pause_ends(self) -> None:
         self.loop.now += LONGEST_PAUSE / 4
@@ -274,16 +291,15 @@ class Interleavings(RuleBasedStateMachine):
         self.loop.now += seconds
         self.turn()
 
-    @rule(index=st.integers(0, 1))
-    def a_record_expires(self, index: int) -> None:
+    @rule(what=st.sampled_from(["newest record", "record before", "scripts"]))
+    def the_server_forgets(self, what: str) -> None:
+        if what == "scripts":
+            self.server.script_flush()
+            return
         # Not by name: names are random, and hypothesis must be able to repeat what it did.
         records = [command.arguments[0][0] for command in self.commands if command.name == "set"]
-        if records:
-            self.server.delete(records[-1 - index % len(records)])
-
-    @rule()
-    def scripts_are_forgotten(self) -> None:
-        self.server.script_flush()
+        if len(records) > 1:
+            self.server.delete(records[-1 if what == "newest record" else -2])
 
     @rule(process=st.integers(0, PROCESSES - 1))
     def a_process_is_killed(self, process: int) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,10 @@ def join(nodes: list[ClusterNode], slots: list[range]) -> None:
             node.run("CLUSTER", "ADDSLOTS", *range(start, min(start + 4096, own.stop)))
         node.run("CLUSTER", "MEET", LOOPBACK, nodes[0].port)
     for node in nodes:
-        wait_for(
-            "the cluster is whole",
-            lambda node=node: (
-                node.run("CLUSTER", "INFO")["cluster_state"] == "ok"  # type: ignore[misc]
-                and int(node.run("CLUSTER", "INFO")["cluster_known_nodes"]) == len(nodes)
-            ),
-        )
+        wait_for("the cluster is whole", partial(is_whole, node, len(nodes)))
+
+
+def is_whole(node: ClusterNode, size: int) -> bool:
+    with node.client as client:
+        info: dict[str, str] = client.cluster("info")
+    return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == size

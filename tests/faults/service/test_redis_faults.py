@@ -1,16 +1,27 @@
 """What may happen to Redis, under visitors, with the real process and real servers."""
 
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from dev.valkey import LOOPBACK
 from tests.conftest import StartService
 from tests.faults.service.conftest import MakeServer
 from tests.faults.service.line import Record, fault
 from tests.faults.service.redis_proxy import RedisProxy
-from tests.faults.service.redis_servers import ClusterNode, SentinelServer, Server, join, wait_for
+from tests.faults.service.redis_servers import (
+    ClusterNode,
+    SentinelServer,
+    Server,
+    join,
+    redis_version,
+    wait_for,
+)
 from tests.service import Service, eventually
 
 
@@ -161,25 +172,24 @@ def test_out_of_memory(server: Server, start_service: StartService, record: Reco
         line.mended()
 
 
-def test_still_loading(make_server: MakeServer, start_service: StartService, record: Record) -> None:
+def test_still_loading(
+    product: str, make_server: MakeServer, start_service: StartService, record: Record
+) -> None:
     """It accepts connections and answers LOADING for seconds."""
-    server = make_server("--enable-debug-command", "yes") if is_new(make_server) else make_server()
+    asked = () if product == "redis" and str(redis_version()) < "7" else ("--enable-debug-command", "yes")
+    server = make_server(*asked)
     service = start_service(server).wait_until_ready()
     with fault("data set still loading after a restart", service, server, record) as line:
-        server.run("DEBUG", "POPULATE", 200_000, "padding", 100)
-        server.arguments += ["--key-load-delay", "20", "--loading-process-events-interval-bytes", "1024"]
+        server.run("DEBUG", "POPULATE", 20_000, "padding", 100)
         server.run("BGREWRITEAOF")
         wait_for("rewritten", lambda: not server.info("persistence")["aof_rewrite_in_progress"])
         server.kill()
-        server.start()
+        server.arguments += ["--key-load-delay", "20", "--loading-process-events-interval-bytes", "1024"]
+        start = threading.Thread(target=server.start)
+        start.start()
         says(service, "loading")
-        wait_for("loaded", lambda: not server.info("persistence")["loading"])
+        start.join()
         line.mended()
-
-
-def is_new(make_server: MakeServer) -> bool:
-    probe = make_server()
-    return int(probe.info("server")["redis_version"].split(".")[0]) >= 7
 
 
 def test_name_no_longer_resolves(
@@ -202,6 +212,24 @@ def test_name_no_longer_resolves(
         line.mended()
 
 
+@contextmanager
+def watched_by_sentinel(
+    master: Server, replica: Server, folder: Path, product: str
+) -> Iterator[SentinelServer]:
+    wait_for("in step", lambda: replica.info("replication")["master_link_status"] == "up")
+    sentinel = SentinelServer(folder, product, master.port)
+    sentinel.start()
+    try:
+        wait_for(
+            "the sentinel sees the replica",
+            lambda: len(sentinel.run("SENTINEL", "REPLICAS", "mymaster")) == 1,
+        )
+        yield sentinel
+    finally:
+        sentinel.stop()
+
+
+@pytest.mark.parametrize("killed", [True, False])
 def test_sentinel_failover(
     server: Server,
     make_server: MakeServer,
@@ -209,23 +237,26 @@ def test_sentinel_failover(
     record: Record,
     tmp_path: Path,
     product: str,
+    *,
+    killed: bool,
 ) -> None:
-    replica = make_server("--replicaof", LOOPBACK, str(server.port))
-    # What is acknowledged is on the replica: asynchronous replication promises less (docs/service-faults.md).
-    wait_for("in step", lambda: replica.info("replication")["master_link_status"] == "up")
-    sentinel = SentinelServer(tmp_path / "sentinel", product, server.port)
-    sentinel.start()
-    try:
-        wait_for("sees the replica", lambda: len(sentinel.run("SENTINEL", "REPLICAS", "mymaster")) == 1)
+    """The master takes no writes without a replica, or it would acknowledge what the failover loses."""
+    name = "Sentinel: the master is killed" if killed else "Sentinel: a failover is asked for"
+    replica = make_server("--replicaof", f"{LOOPBACK} {server.port}")
+    with watched_by_sentinel(server, replica, tmp_path / "sentinel", product) as sentinel:
+        server.run("CONFIG", "SET", "min-replicas-to-write", 1)
         service = start_service(
             REDIS_SENTINELS=f"{LOOPBACK}:{sentinel.port}", REDIS_SENTINEL_MASTER="mymaster"
         ).wait_until_ready()
-        with fault("Sentinel: the master fails over, asked to", service, replica, record) as line:
-            sentinel.run("SENTINEL", "FAILOVER", "mymaster")
+        with fault(name, service, replica, record) as line:
+            if killed:
+                server.kill()
+            else:
+                sentinel.run("SENTINEL", "FAILOVER", "mymaster")
             wait_for("promoted", lambda: replica.info("replication")["role"] == "master")
+            counted = int(replica.run("GET", "counter"))
+            wait_for("the promoted one is asked", lambda: int(replica.run("GET", "counter")) > counted)
             line.mended()
-    finally:
-        sentinel.stop()
 
 
 def test_cluster_slot_moves(

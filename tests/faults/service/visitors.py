@@ -76,8 +76,8 @@ class Visitors:
                 await asyncio.sleep(0.1)
                 continue
             try:
-                while await self._visit(reader, writer) and not self._leave.is_set():
-                    await asyncio.sleep(self._pause)  # noqa: ASYNC110 - a visitor's own pause
+                while await self._visit(reader, writer) and not self._leave.is_set():  # noqa: ASYNC110 - a pause
+                    await asyncio.sleep(self._pause)
             finally:
                 writer.close()
 
