@@ -8,6 +8,7 @@ delegate; it passes through `IOStream.write` and `IOStream.close`, so a subclass
 import asyncio
 import contextlib
 import re
+import resource
 from collections.abc import Awaitable
 from typing import Any
 
@@ -34,6 +35,8 @@ DISCARDED_BODY = 1024 * 1024
 """Bytes of an oversized body that are read and thrown away: a client that still sends misses the answer."""
 NO_LIMIT = 2**62
 """The body limit that Tornado gets: ours answers, Tornado's closes."""
+SPARE_DESCRIPTORS = 64
+"""Not for visitors: what the process needs to listen, to log and to reach Redis again."""
 REFUSED = "refused"
 """The route, in logs and metrics, of what was refused before any route was looked for."""
 
@@ -53,12 +56,22 @@ class Transport(HTTPServer):
         self.policy = policy
         self.telemetry = telemetry
         self._held: dict[object, HTTPConnection] = {}
+        self._idle: dict[object, HTTP1ServerConnection] = {}
+        """Connections without a request, those that are so for longest first."""
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most_connections = max(1, descriptors - SPARE_DESCRIPTORS)
 
     def end_keep_alive(self) -> None:
         """From now on every response closes its connection."""
         self.conn_params.no_keep_alive = True
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        # Whoever waits for nothing makes room, so that a probe gets in whatever clients hold open.
+        if len(self._connections) >= self._most_connections:
+            if not self._idle:
+                stream.close()
+                return
+            self._idle.pop(next(iter(self._idle))).stream.close()
         answering = AnsweringStream(stream.socket)
         answering.transport = self
         answering.peer = str(address[0]) if address else "unknown"
@@ -66,16 +79,20 @@ class Transport(HTTPServer):
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         self._release(server_conn)
+        assert isinstance(server_conn, HTTP1ServerConnection)  # noqa: S101 - what HTTPServer makes
+        self._idle[server_conn] = server_conn
         return LimitedRequest(
             self, server_conn, request_conn, super().start_request(server_conn, request_conn)
         )
 
     def on_close(self, server_conn: object) -> None:
         self._release(server_conn)
+        self._idle.pop(server_conn, None)
         super().on_close(server_conn)
 
     def hold(self, server_conn: object, request_conn: HTTPConnection) -> None:
         """Count a request in until the next one starts on its connection, or the connection is closed."""
+        self._idle.pop(server_conn, None)
         self._held[server_conn] = request_conn
         self.policy.in_flight.hold(request_conn)
 

@@ -189,6 +189,7 @@ def test_still_loading(
         start.start()
         says(service, "loading")
         start.join()
+        wait_for("loaded", lambda: not server.info("persistence")["loading"])
         line.mended()
 
 
