@@ -32,6 +32,17 @@ class Server(ValkeyServer):
     def __init__(self, folder: Path, product: str, *arguments: str) -> None:
         super().__init__(folder, *arguments)
         self.product = product
+        self.is_awaited = True
+
+    def start_only(self) -> None:
+        """Start it without waiting until it answers."""
+        self.is_awaited = False
+        self.start()
+        self.is_awaited = True
+
+    def _wait_until_it_answers(self) -> None:
+        if self.is_awaited:
+            super()._wait_until_it_answers()
 
     def command(self) -> list[str]:
         binary, *rest = super().command()

@@ -1,7 +1,6 @@
 """What may happen to Redis, under visitors, with the real process and real servers."""
 
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -185,10 +184,8 @@ def test_still_loading(
         wait_for("rewritten", lambda: not server.info("persistence")["aof_rewrite_in_progress"])
         server.kill()
         server.arguments += ["--key-load-delay", "20", "--loading-process-events-interval-bytes", "1024"]
-        start = threading.Thread(target=server.start)
-        start.start()
+        server.start_only()
         says(service, "loading")
-        start.join()
         wait_for("loaded", lambda: not server.info("persistence")["loading"])
         line.mended()
 
