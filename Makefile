@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 or newer; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts faults-deploy lock clean
+.PHONY: help run test lint format docs e2e e2e-charts faults faults-deploy bench lock clean
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
@@ -34,6 +34,14 @@ e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and 
 
 e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain, autoscaler, Redis, quotas (15 minutes)
 	$(BIN)/python -m pytest tests/e2e/charts -v -s
+
+faults: .venv/test ## Every fault that the service must survive, on Valkey and on the machine's Redis (10 minutes)
+	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v
+
+bench: .venv/test ## Measure the counter: commands a visit, overload, memory (30 minutes)
+	$(BIN)/python -m bench.counter commands
+	$(BIN)/python -m bench.counter overload
+	$(BIN)/python -m bench.counter memory
 
 faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names (long)
 	FAULT_TABLE=docs/deploy-faults.md $(BIN)/python -m pytest tests/faults/deploy -v -n 2

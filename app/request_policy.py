@@ -50,12 +50,34 @@ class InFlight:
         await self._none.wait()
 
 
+class Admission:
+    """How many requests were let in and are being worked on.
+
+    Those that are refused do not count, or a crowd of them would keep everyone out; neither do probes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._now = 0
+
+    def enter(self) -> bool:
+        """Let one in; tell whether there was a place."""
+        if self._now >= self._most:
+            return False
+        self._now += 1
+        return True
+
+    def leave(self) -> None:
+        self._now -= 1
+
+
 @dataclass(frozen=True)
 class RequestPolicy:
     """Handed to every handler and to the transport."""
 
     settings: Settings
     headers: dict[str, str]
+    admission: Admission
     in_flight: InFlight = field(default_factory=InFlight)
 
     def allows_host(self, host: str) -> bool:
@@ -94,7 +116,7 @@ def make_policy(settings: Settings) -> RequestPolicy:
     }
     if settings.hsts_seconds:
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}; includeSubDomains"
-    return RequestPolicy(settings, headers)
+    return RequestPolicy(settings, headers, Admission(settings.max_in_flight))
 
 
 def request_id_of(headers: HTTPHeaders | None) -> str:

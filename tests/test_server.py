@@ -103,6 +103,25 @@ def test_too_many_in_flight_is_a_503_at_once_but_not_for_probes(
     assert valkey.get("counter") == "2"
 
 
+def test_a_crowd_that_is_refused_keeps_nobody_else_out(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey, MAX_IN_FLIGHT=10).wait_until_ready()
+    crowd = [service.connect() for _ in range(50)]
+    assert service.get("/version").status == 200
+    # While it does not run they all arrive, and are read in one turn of its loop.
+    service.signal(signal.SIGSTOP)
+    for connection in crowd:
+        connection.sendall(VISIT)
+    service.signal(signal.SIGCONT)
+    answers = [connection.recv(65536).split()[1] for connection in crowd]
+    for connection in crowd:
+        connection.close()
+    assert answers.count(b"200") >= 10
+    assert set(answers) == {b"200", b"503"}
+    assert valkey.get("counter") == str(answers.count(b"200"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_drain_answers_what_is_in_flight(
     valkey: ValkeyServer, start_service: StartService, number: signal.Signals

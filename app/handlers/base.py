@@ -37,6 +37,7 @@ class BaseHandler(RequestHandler):
     """Probes answer whatever the load, the Host and the time; they bound themselves."""
 
     deadline: asyncio.TimerHandle | None = None
+    is_admitted = False
 
     @property
     def policy(self) -> RequestPolicy:
@@ -80,13 +81,16 @@ class BaseHandler(RequestHandler):
             raise Problem(400, complaint)
         if not self.policy.allows_host(self.request.host):
             raise Problem(400, "This host name is not served here.")
-        if len(self.policy.in_flight) > settings.max_in_flight:
+        self.is_admitted = self.policy.admission.enter()
+        if not self.is_admitted:
             raise Problem(503, "Too many requests are in flight; try again in a moment.")
         return None
 
     def on_finish(self) -> None:
         if self.deadline is not None:
             self.deadline.cancel()
+        if self.is_admitted:
+            self.policy.admission.leave()
         self.policy.in_flight.release(self.request.connection)
 
     def _give_up(self, task: asyncio.Task[Any] | None) -> None:

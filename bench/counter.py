@@ -1,0 +1,208 @@
+"""Measure the counter on this machine: `python -m bench.counter commands|memory|overload`.
+
+Real processes of the service and an embedded Valkey; the load comes from processes of its own over 127.0.0.1.
+The figures are kept in docs/scaling.md; nothing fails here, whatever they are.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+from redis import Redis
+
+from bench.footprint import resident_megabytes
+from dev.valkey import LOOPBACK, Valkey
+from tests.faults.service.redis_proxy import RedisProxy
+from tests.faults.service.visitors import VISIT, Prober
+from tests.service import Service
+
+
+async def keep_asking(
+    port: int, connections: int, until: float, after_refusal: float
+) -> tuple[int, int, list[float]]:
+    """Ask until a moment; return how many were answered 200 and 503, and the seconds of the former."""
+    answered, refused, seconds = 0, 0, []
+
+    async def one() -> None:
+        nonlocal answered, refused
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        while (began := time.monotonic()) < until:
+            writer.write(VISIT)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"[Cc]ontent-[Ll]ength: (\d+)", head)
+            assert length  # noqa: S101 - every answer of the service has it
+            await reader.readexactly(int(length[1]))
+            if head.startswith(b"HTTP/1.1 200"):
+                answered += 1
+                seconds.append(time.monotonic() - began)
+            else:
+                refused += 1
+                await asyncio.sleep(after_refusal)
+        writer.close()
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return answered, refused, seconds
+
+
+def load(
+    results: "Queue[Any]", ports: list[int], connections: int, seconds: float, after_refusal: float
+) -> None:
+    async def all_ports() -> list[tuple[int, int, list[float]]]:
+        until = time.monotonic() + seconds
+        return await asyncio.gather(
+            *(keep_asking(port, connections // len(ports), until, after_refusal) for port in ports)
+        )
+
+    results.put(asyncio.run(all_ports()))
+
+
+def ask(
+    ports: list[int], connections: int, seconds: float, after_refusal: float = 0.0
+) -> tuple[int, int, list[float]]:
+    """Load the services from one process; return answered, refused, and the seconds of every answer."""
+    results: Queue[Any] = multiprocessing.get_context("spawn").Queue()  # type: ignore[assignment]
+    process = multiprocessing.get_context("spawn").Process(
+        target=load, args=(results, ports, connections, seconds, after_refusal)
+    )
+    process.start()
+    told = results.get()
+    process.join()
+    return sum(t[0] for t in told), sum(t[1] for t in told), sorted(s for t in told for s in t[2])
+
+
+@contextmanager
+def services(count: int, delay: float = 0.0, **settings: object) -> Iterator[tuple[list[Service], Redis]]:
+    with ExitStack() as stack:
+        valkey = Valkey(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        valkey.start()
+        stack.callback(valkey.stop)
+        proxy = stack.enter_context(RedisProxy((LOOPBACK, valkey.port)))
+        proxy.delay = delay
+        where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": proxy.port if delay else valkey.port}
+        started = []
+        for _ in range(count):
+            service = Service(settings=where | settings)
+            stack.callback(service.close)
+            started.append(service.wait_until_ready())
+        yield started, stack.enter_context(Redis(port=valkey.port))
+
+
+def calls(redis: Redis) -> dict[str, int]:
+    stats: Any = redis.info("commandstats")
+    return {name.removeprefix("cmdstat_"): int(stat["calls"]) for name, stat in stats.items()}
+
+
+def commands(seconds: float) -> None:
+    """Redis commands a visit at 64 connections a process, for several processes on one Redis."""
+    head(
+        "processes",
+        "visits/s",
+        "batches/s",
+        "visits a batch",
+        "commands sent a visit",
+        "commands executed a visit",
+        "Redis CPU, % of a core",
+        "median, ms",
+        "p99, ms",
+    )
+    for count in (1, 2, 4, 8):
+        with services(count) as (started, redis):
+            ports = [service.port for service in started]
+            ask(ports, 64 * count, 1.0)
+            before, cpu = calls(redis), used_cpu(redis)
+            answered, _, times = ask(ports, 64 * count, seconds)
+            after, cpu = calls(redis), used_cpu(redis) - cpu
+            spent = {name: after[name] - before.get(name, 0) for name in after}
+            batches = spent.get("evalsha", 0) + spent.get("eval", 0)
+            inside = sum(spent.get(name, 0) for name in ("get", "incrby", "set"))
+            row(
+                f"{count}",
+                f"{answered / seconds:.0f}",
+                f"{batches / seconds:.0f}",
+                f"{answered / batches:.1f}",
+                f"{batches / answered:.3f}",
+                f"{(batches + inside) / answered:.3f}",
+                f"{100 * cpu / seconds:.0f}",
+                f"{1000 * times[len(times) // 2]:.1f}",
+                f"{1000 * times[len(times) * 99 // 100]:.1f}",
+            )
+
+
+def used_cpu(redis: Redis) -> float:
+    told: Any = redis.info("cpu")
+    return float(told["used_cpu_sys"]) + float(told["used_cpu_user"])
+
+
+def memory(requests: int) -> None:
+    """Resident memory and keys through so many requests."""
+    head("requests", "resident, MB", "keys in Redis", "Redis' memory, MB")
+    with services(1) as ((service,), redis):
+        done = 0
+        while done < requests:
+            answered, refused, _ = ask([service.port], 64, 15.0)
+            done += answered + refused
+            # What the service has said is this process' memory, not its own.
+            service.lines.clear()
+            service.raw.clear()
+            used: Any = redis.info("memory")
+            resident = resident_megabytes(service.process.pid)
+            row(f"{done}", f"{resident:.1f}", f"{redis.dbsize()}", f"{used['used_memory'] / 1e6:.2f}")
+
+
+def overload(seconds: float) -> None:
+    """Answers a second when as many visitors ask as are let in, twice and five times as many.
+
+    First where the processor is the limit and everyone is let in, then where Redis is: its network takes
+    50 ms and 64 visitors are let in. Those who are refused come back after what Retry-After says.
+    """
+    head("limit", "visitors", "let in", "200/s", "of the capacity", "503/s", "p99, ms", "slowest probe, ms")
+    for limit, delay, let_in in (("processor", 0.0, 1000), ("Redis", 0.05, 64)):
+        with services(1, delay, MAX_IN_FLIGHT=let_in) as ((service,), _):
+            ask([service.port], 64, 1.0)
+            capacity, _, _ = ask([service.port], 64, seconds)
+            for visitors in (64, 128, 320):
+                with Prober(service) as prober:
+                    answered, refused, times = ask([service.port], visitors, seconds, 1.0)
+                row(
+                    limit,
+                    f"{visitors}",
+                    f"{let_in}",
+                    f"{answered / seconds:.0f}",
+                    f"{answered / capacity:.2f}",
+                    f"{refused / seconds:.0f}",
+                    f"{1000 * times[len(times) * 99 // 100]:.0f}",
+                    f"{1000 * prober.longest:.0f}",
+                )
+
+
+def head(*names: str) -> None:
+    row(*names)
+    print("|---" * len(names) + "|")
+
+
+def row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["commands", "memory", "overload"])
+    parser.add_argument("--seconds", type=float, default=8.0, help="of one measurement")
+    parser.add_argument("--requests", type=int, default=1_000_000, help="for memory")
+    arguments = parser.parse_args()
+    if arguments.what == "memory":
+        memory(arguments.requests)
+    else:
+        {"commands": commands, "overload": overload}[arguments.what](arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
