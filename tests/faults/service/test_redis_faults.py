@@ -93,9 +93,9 @@ def test_slow(server: Server, proxy: RedisProxy, start_service: StartService, re
 @pytest.mark.parametrize(
     ("name", "trouble"),
     [
-        ("30 % of Redis' replies lost", "loses_replies"),
-        ("30 % of the requests to Redis lost", "loses_requests"),
-        ("30 % of Redis' replies cut in the middle", "cuts_replies"),
+        ("5 % of Redis' replies lost", "loses_replies"),
+        ("5 % of the requests to Redis lost", "loses_requests"),
+        ("5 % of Redis' replies cut in the middle", "cuts_replies"),
     ],
 )
 def test_lossy(
@@ -106,9 +106,10 @@ def test_lossy(
     name: str,
     trouble: str,
 ) -> None:
-    service = start_service(server, REDIS_PORT=proxy.port).wait_until_ready()
+    # Few and short enough that hardly any visit fails: a failed one could explain away one counted twice.
+    service = start_service(server, REDIS_PORT=proxy.port, REDIS_TIMEOUT=0.2).wait_until_ready()
     with fault(name, service, server, record) as line:
-        setattr(proxy, trouble, 0.3)
+        setattr(proxy, trouble, 0.05)
         time.sleep(8)
         proxy.calm()
         line.mended()
