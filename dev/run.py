@@ -14,7 +14,7 @@ from app.redis_failures import REDIS_TROUBLE, failure_reason
 from app.settings import Settings, SettingsError, load_settings
 from dev.valkey import LOOPBACK, Valkey, ValkeyError
 
-DATA = Path(os.environ.get("DATA_DIR") or Path(__file__).resolve().parent.parent / ".data")
+DATA = Path(__file__).resolve().parent.parent / ".data"
 EXIT_NO_REDIS = 1
 
 
@@ -50,7 +50,7 @@ async def trouble_with(settings: Settings) -> str | None:
 
 def with_embedded_valkey(settings: Settings) -> int:
     """Run the service between the start and the stop of its own Valkey."""
-    valkey = Valkey(DATA)
+    valkey = Valkey(Path(os.environ.get("DATA_DIR") or DATA))
     # Until the service has its own handlers, TERM must stop Valkey too.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
