@@ -35,6 +35,8 @@ COUNTER_CONNECTIONS = 2
 PROBE_CONNECTIONS = 1
 """The ping has a connection of its own: visitors who wait for theirs must not make the pod unready."""
 BACKLOG = 1024
+LAST_REQUEST_SECONDS = 0.1
+"""After the end of listening, for what was sent before to arrive: some round trips in a cluster."""
 
 log = structlog.get_logger(__name__)
 
@@ -155,6 +157,8 @@ async def drain(
     transport.stop()
     try:
         async with asyncio.timeout(settings.drain_timeout):
+            # Who connected last, or was idle, may have a request on its way.
+            await asyncio.sleep(LAST_REQUEST_SECONDS)
             await policy.in_flight.wait_until_none()
             await counter.settle()
     except TimeoutError:

@@ -65,6 +65,14 @@ class Transport(HTTPServer):
         """From now on every response closes its connection."""
         self.conn_params.no_keep_alive = True
 
+    def stop(self) -> None:
+        """Take in who has connected already, then stop listening: closing resets whoever is queued."""
+        for listener in self._sockets.values():
+            with contextlib.suppress(OSError):
+                while True:
+                    self._handle_connection(*listener.accept())
+        super().stop()
+
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         # Whoever waits for nothing makes room, so that a probe gets in whatever clients hold open.
         if len(self._connections) >= self._most_connections:

@@ -240,8 +240,10 @@ def test_sentinel_failover(
     killed: bool,
 ) -> None:
     """The master takes no writes without a replica, or it would acknowledge what the failover loses."""
+    if not killed and product == "redis" and str(redis_version()) < "7":
+        pytest.skip("Redis 6.2 does not apply min-replicas-to-write to scripts, so this failover loses writes")
     name = "Sentinel: the master is killed" if killed else "Sentinel: a failover is asked for"
-    replica = make_server("--replicaof", f"{LOOPBACK} {server.port}")
+    replica = make_server("--replicaof", LOOPBACK, str(server.port))
     with watched_by_sentinel(server, replica, tmp_path / "sentinel", product) as sentinel:
         server.run("CONFIG", "SET", "min-replicas-to-write", 1)
         service = start_service(
