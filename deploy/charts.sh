@@ -53,8 +53,9 @@ rendered_annotation() {
   sed -n "s|^ *deploy/$1: *\"\{0,1\}\([^\"]*\)\"\{0,1\}\$|\1|p" "$work/$project.yaml"
 }
 
-# deployed_manifest RELEASE REVISION: what Helm applied then, into $work/RELEASE.REVISION.yaml.
+# deployed_manifest RELEASE REVISION: what Helm applied then, into $work/RELEASE.REVISION.yaml. It never changes.
 deployed_manifest() {
+  if [ -e "$work/$1.$2.yaml" ]; then return; fi
   ask_helm get manifest "$1" --revision "$2"
   cp "$work/reply" "$work/$1.$2.yaml"
 }

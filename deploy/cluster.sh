@@ -60,8 +60,8 @@ fail_unreachable() {
 }
 
 # What the charts are told of the cluster, so that `helm template` renders what `helm upgrade` applies.
+# After the API server's /version was asked.
 read_capabilities() {
-  ask get --raw /version
   kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
   ask api-versions
   api_versions=${reply//$'\n'/,}

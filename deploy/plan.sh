@@ -2,7 +2,7 @@
 # What a deploy would change: rendered manifests against those of the last verified revision, which also shows what
 # would be removed. Nothing is built, pushed or written.
 
-plan_differs=''
+plan_differs='' unchanged_releases=' '
 
 # show_plan: for --plan, the differences on stdout; exit 20 if there are any.
 show_plan() {
@@ -66,12 +66,21 @@ plan_release() {
     masked <"$work/reply" | grep '^[-+@ ]' >"$work/difference" || true
   fi
   echo "$kind release $release: $what" >>"$work/plan"
-  if [ "$what" = unchanged ]; then return; fi
+  if [ "$what" = unchanged ]; then
+    unchanged_releases+="$release/$newest_revision "
+    return
+  fi
   plan_differs=yes
   sed "s/$unknown_digest/(known after the build)/" "$work/difference" >>"$work/plan"
   if [ "$release" = "$redis_release" ] && [ -n "$newest_revision" ]; then
     echo '! Redis is one pod: if it restarts, that is an outage of some seconds' >>"$work/plan"
   fi
+}
+
+# was_unchanged RELEASE: the plan found its newest revision, still the newest, as it would be. After read_revisions.
+was_unchanged() {
+  case $unchanged_releases in *" $1/$newest_revision "*) return 0 ;; esac
+  return 1
 }
 
 # compare_with_revision RELEASE REVISION: what was rendered against what Helm applied then, into $work/difference.

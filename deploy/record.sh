@@ -32,9 +32,10 @@ read_record() { ask get configmap "$project-deploy" --ignore-not-found -o jsonpa
 
 # write_record KEY VALUE
 write_record() {
-  ask get configmap "$project-deploy" --ignore-not-found -o name
-  if [ -z "$reply" ]; then ask create configmap "$project-deploy"; fi
-  ask patch configmap "$project-deploy" --type merge -p "{\"data\":{\"$1\":\"$2\"}}"
+  local patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":{\"$1\":\"$2\"}}")
+  if try_once "${kubectl[@]}" "${patch[@]}"; then return; fi
+  if grep -q NotFound "$work/error"; then ask create configmap "$project-deploy"; fi
+  ask "${patch[@]}"
 }
 
 # mark_verified RELEASE: the newest revision of it serves. Forgets those that Helm has forgotten.

@@ -15,6 +15,7 @@ deploy_redis() {
 
 deploy_service() {
   set_service_values "$digest"
+  render "$project" "$root/.helm" "${service_values[@]}"
   apply_release "$project" "$root/.helm" "${service_values[@]}"
 }
 
@@ -24,17 +25,17 @@ watch_service() {
 
 smoke_service() {
   smoke_test || service_failed 9 "the smoke test of $scheme://$base_url through $entrance failed: $smoke_fault"
-  mark_verified "$project"
   write_record content "$(content_checksum)"
+  mark_verified "$project"
 }
 
-# apply_release RELEASE CHART VALUES...: nothing is applied when nothing would change.
+# apply_release RELEASE CHART VALUES...: after render. Nothing is applied when nothing would change.
 apply_release() {
   local release=$1 chart=$2 before status=0
   shift 2
-  render "$release" "$chart" "$@"
   read_revisions "$release"
-  if [ -n "$newest_revision" ]; then cluster_difference "$release" || status=$?; fi
+  # The plan has asked the cluster already, moments ago.
+  if [ -n "$newest_revision" ] && ! was_unchanged "$release"; then cluster_difference "$release" || status=$?; fi
   if is_impossible "$status"; then
     fail 6 "$release cannot become what was asked: $(tail -n 1 "$work/error")" \
       "nothing was changed; ask for what it was, or delete the object first if its outage is acceptable"

@@ -27,7 +27,7 @@ await_rollout() {
       rollout_fault="not complete after $timeout s (--timeout): ${line:-$(tail -n 1 "$work/error")}"
       return 1
     fi
-    run sleep 1
+    run sleep 0.5
   done
 }
 
