@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,8 +26,9 @@ Another:               kind create cluster, with ingress-nginx, metrics-server a
 """
 
 
-class NoClusterError(Exception):
-    """Something the tests need of their environment is not there; the text says how to get it."""
+def end_without(missing: str) -> NoReturn:
+    """End the run, exit status 3: something the tests need of their environment is not there."""
+    pytest.exit(NO_CLUSTER.format(missing=missing), returncode=3)
 
 
 @dataclass(frozen=True)
@@ -36,17 +40,18 @@ class Cluster:
 
     @classmethod
     def from_environment(cls) -> "Cluster":
+        """Read where the cluster is; end the run when there is none."""
         for name in ["KUBECONFIG", "REGISTRY", "INGRESS_HTTP"]:
             if not os.environ.get(name):
-                raise NoClusterError(NO_CLUSTER.format(missing=name))
+                end_without(name)
         if not os.environ["INGRESS_HTTP"].startswith(("127.0.0.1:", "localhost:")):
-            raise NoClusterError(NO_CLUSTER.format(missing="an INGRESS_HTTP on 127.0.0.1"))
+            end_without("an INGRESS_HTTP on 127.0.0.1")
         try:
             subprocess.run(
                 ["kubectl", "get", "--raw", "/readyz"], check=True, capture_output=True, timeout=30
             )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise NoClusterError(NO_CLUSTER.format(missing="an API server that answers")) from error
+        except (OSError, subprocess.SubprocessError):
+            end_without("an API server that answers")
         return cls(registry=os.environ["REGISTRY"], ingress=os.environ["INGRESS_HTTP"])
 
 

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.cluster import Cluster, NoClusterError, Project
+from tests.e2e.cluster import Cluster, Project
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    try:
-        return Cluster.from_environment()
-    except NoClusterError as missing:
-        pytest.exit(str(missing), returncode=3)
+    return Cluster.from_environment()
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import ROOT, Cluster, NoClusterError, Project
+from tests.e2e.cluster import ROOT, Cluster, Project
 from tests.e2e.steady_load import SteadyLoad
 from tests.faults.deploy.deployment import Deployment, Run, Sources, folder_of_helm
 from tests.faults.deploy.table import Row, add_row, table
@@ -37,10 +37,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
-    try:
-        return Cluster.from_environment()
-    except NoClusterError as missing:
-        pytest.exit(str(missing), returncode=3)
+    return Cluster.from_environment()
 
 
 @pytest.fixture(scope="session")
