@@ -52,7 +52,10 @@ class Health:
         return self.state is State.READY and self._trouble is None
 
     async def redis_trouble(self) -> str | None:
-        """Ask Redis whether it answers and would count; return what is wrong within the timeout (seconds)."""
+        """Ask Redis whether it answers and would count; return what is wrong.
+
+        Two commands, each bounded by the timeout.
+        """
         now = asyncio.get_running_loop().time()
         if self._ping is None or (self._ping.done() and now - self._pinged_at > REUSE_SECONDS):
             self._ping = asyncio.create_task(self._ask())
@@ -86,8 +89,10 @@ class Health:
 
     async def _ask(self) -> None:
         try:
+            # Each in a time of its own: where a visit's one command comes in time, the pod is ready.
             async with asyncio.timeout(self._timeout):
                 await self._redis.ping()
+            async with asyncio.timeout(self._timeout):
                 # A read-only replica and a full server answer PING. This changes nothing, makes no key, and
                 # is refused wherever counting would be.
                 await self._redis.setrange(self._key, 0, "")

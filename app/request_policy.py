@@ -3,8 +3,11 @@
 import asyncio
 import re
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from weakref import WeakKeyDictionary
 
 from tornado.httputil import HTTPHeaders
 
@@ -13,6 +16,10 @@ from app.settings import Settings
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 HUGE_REQUEST_ID = 1024
 """Longer than any client's; up to here an ID that is not well-formed is replaced without a word."""
+RETRY_AFTER_SECONDS = 1
+"""What a client is asked to wait who got a 503."""
+FREE_REFUSALS_A_SECOND = 250
+"""About a tenth of what a core answers."""
 
 
 class InFlight:
@@ -54,21 +61,39 @@ class Admission:
     """How many requests were let in and are being worked on.
 
     Those that are refused do not count, or a crowd of them would keep everyone out; neither do probes.
+
+    To refuse costs the processor as much as to serve, and whoever is refused may come back at once. So only
+    so many refusals a second are free. Beyond that the refused connections rest: their next requests are read
+    at that pace, and no later than the client was asked to come back.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
         self._now = 0
+        self._clock = clock
+        self._next_refusal = clock()
+        self._rests: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
-    def enter(self) -> bool:
-        """Let one in; tell whether there was a place."""
+    def enter(self, request: object) -> bool:
+        """Let `request` in; tell whether there was a place."""
         if self._now >= self._most:
+            self._rests[request] = self._pace_refusal()
             return False
         self._now += 1
         return True
 
     def leave(self) -> None:
         self._now -= 1
+
+    def rest_after(self, request: object) -> float:
+        """Return how many seconds the connection of `request` rests now that it is answered."""
+        return self._rests.get(request, 0.0)
+
+    def _pace_refusal(self) -> float:
+        now = self._clock()
+        rest = min(max(self._next_refusal - now, 0.0), RETRY_AFTER_SECONDS)
+        self._next_refusal = now + rest + 1 / FREE_REFUSALS_A_SECOND
+        return rest
 
 
 @dataclass(frozen=True)

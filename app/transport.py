@@ -58,12 +58,14 @@ class Transport(HTTPServer):
         self._held: dict[object, HTTPConnection] = {}
         self._idle: dict[object, HTTP1ServerConnection] = {}
         """Connections without a request, those that are so for longest first."""
+        self.keep_alive_ended = asyncio.Event()
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_connections = max(1, descriptors - SPARE_DESCRIPTORS)
 
     def end_keep_alive(self) -> None:
         """From now on every response closes its connection."""
         self.conn_params.no_keep_alive = True
+        self.keep_alive_ended.set()
 
     def stop(self) -> None:
         """Take in who has connected already, then stop listening: closing resets whoever is queued."""
@@ -86,8 +88,11 @@ class Transport(HTTPServer):
         super().handle_stream(answering, address)
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        self._release(server_conn)
         assert isinstance(server_conn, HTTP1ServerConnection)  # noqa: S101 - what HTTPServer makes
+        assert isinstance(server_conn.stream, AnsweringStream)  # noqa: S101 - see handle_stream
+        if (last := self._held.get(server_conn)) is not None:
+            server_conn.stream.rest = self.policy.admission.rest_after(last)
+            self._release(server_conn)
         self._idle[server_conn] = server_conn
         return LimitedRequest(
             self, server_conn, request_conn, super().start_request(server_conn, request_conn)
@@ -140,6 +145,20 @@ class AnsweringStream(IOStream):
     peer = "unknown"
     in_request = False
     refused = False
+    rest = 0.0
+    """Seconds until the next request is read, see Admission."""
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Begin to read a request: its header is all that Tornado reads so."""
+        if self.rest:
+            return self._read_after_rest(regex, max_bytes)
+        return super().read_until_regex(regex, max_bytes)
+
+    async def _read_after_rest(self, regex: bytes, max_bytes: int | None) -> bytes:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.rest):
+                await self.transport.keep_alive_ended.wait()
+        return await super().read_until_regex(regex, max_bytes)
 
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
         if data == BARE_REFUSAL:

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from app.health import Health, State
+from app.health import REUSE_SECONDS, Health, State
 from app.redis_client import make_redis
 from app.settings import Settings
 from tests.conftest import ValkeyServer
+from tests.faults.service.redis_proxy import RedisProxy
 
 
 def pings(valkey: ValkeyServer) -> int:
@@ -87,3 +88,16 @@ async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: Val
     assert failures == ["timeout"]
     valkey.resume()
     await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_redis_that_is_slow_but_in_time_is_ready(settings: Settings, valkey: ValkeyServer) -> None:
+    proxy = RedisProxy(("127.0.0.1", valkey.port))
+    with proxy:
+        redis = make_redis(settings.model_copy(update={"redis_port": proxy.port}), 1)
+        health = Health(redis, "counter", 0.5)
+        assert await health.redis_trouble() is None
+        await asyncio.sleep(REUSE_SECONDS)
+        proxy.delay = 0.3
+        assert await health.redis_trouble() is None
+        await redis.aclose()

@@ -6,7 +6,14 @@ from ipaddress import ip_network
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from app.request_policy import InFlight, make_policy, request_id_of
+from app.request_policy import (
+    FREE_REFUSALS_A_SECOND,
+    RETRY_AFTER_SECONDS,
+    Admission,
+    InFlight,
+    make_policy,
+    request_id_of,
+)
 from app.settings import Settings
 
 
@@ -72,3 +79,50 @@ def test_in_flight_until_the_last_hold_is_released() -> None:
         assert len(in_flight) == 0
 
     asyncio.run(scenario())
+
+
+class Request:
+    """Something that is let in or refused."""
+
+
+def test_a_place_is_free_again_when_it_is_left() -> None:
+    admission = Admission(1)
+    assert admission.enter(Request())
+    assert not admission.enter(Request())
+    admission.leave()
+    assert admission.enter(Request())
+
+
+def test_refusals_within_their_pace_make_no_connection_rest() -> None:
+    now = 1000.0
+    admission = Admission(0, clock=lambda: now)
+    for _ in range(100):
+        request = Request()
+        assert not admission.enter(request)
+        assert admission.rest_after(request) == 0
+        now += 1 / FREE_REFUSALS_A_SECOND
+
+
+def test_refusals_beyond_it_rest_in_turn_but_no_longer_than_asked_for() -> None:
+    now = 1000.0
+    admission = Admission(0, clock=lambda: now)
+    crowd = [Request() for _ in range(3 * FREE_REFUSALS_A_SECOND)]
+    assert not any(admission.enter(request) for request in crowd)
+    rests = [admission.rest_after(request) for request in crowd]
+    assert rests[:3] == pytest.approx([0, 1 / FREE_REFUSALS_A_SECOND, 2 / FREE_REFUSALS_A_SECOND])
+    assert rests == sorted(rests)
+    assert rests[-1] == RETRY_AFTER_SECONDS
+    # A crowd that has gone is forgotten.
+    now += RETRY_AFTER_SECONDS + 1 / FREE_REFUSALS_A_SECOND
+    late = Request()
+    admission.enter(late)
+    assert admission.rest_after(late) == 0
+
+
+def test_whoever_was_let_in_never_rests() -> None:
+    admission = Admission(1)
+    request = Request()
+    admission.enter(request)
+    for _ in range(100):
+        admission.enter(Request())
+    assert admission.rest_after(request) == 0

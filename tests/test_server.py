@@ -4,11 +4,14 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
+from app.request_policy import FREE_REFUSALS_A_SECOND
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
+from tests.faults.service.visitors import Visitors
 from tests.service import Service, eventually, run_to_end
 
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
@@ -120,6 +123,43 @@ def test_a_crowd_that_is_refused_keeps_nobody_else_out(
     assert answers.count(b"200") >= 10
     assert set(answers) == {b"200", b"503"}
     assert valkey.get("counter") == str(answers.count(b"200"))
+
+
+@pytest.fixture
+def full(valkey: ValkeyServer, start_service: StartService) -> Iterator[Service]:
+    """A service whose only place is taken by a visitor who waits for Redis."""
+    service = start_service(
+        valkey, ADMIN_PORT=free_port(), MAX_IN_FLIGHT=1, REDIS_TIMEOUT=5, REQUEST_TIMEOUT=6
+    ).wait_until_ready()
+    valkey.pause()
+    with service.connect() as connection:
+        connection.sendall(VISIT)
+        eventually(lambda: service.in_flight() == 1, "no place is left")
+        yield service
+
+
+def test_a_crowd_that_comes_back_at_once_is_read_at_a_pace(full: Service) -> None:
+    refusals = 2 * FREE_REFUSALS_A_SECOND
+    began = time.monotonic()
+    with Visitors(full.port, count=20, pause=0) as crowd:
+        eventually(lambda: crowd.statuses().get(503, 0) >= refusals, "refused")
+        assert set(crowd.statuses()) == {503}
+    # The first and the last refusal of each connection are not paced.
+    assert time.monotonic() - began > (refusals - 2 * 20) / FREE_REFUSALS_A_SECOND
+
+
+def test_a_drain_ends_the_rest_of_a_refused_connection(full: Service, valkey: ValkeyServer) -> None:
+    crowd = [full.connect() for _ in range(FREE_REFUSALS_A_SECOND)]
+    for connection in crowd:
+        connection.sendall(VISIT)
+    for connection in crowd:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
+    crowd[-1].sendall(VISIT)
+    full.signal(signal.SIGTERM)
+    valkey.resume()
+    assert crowd[-1].recv(65536).startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 "))
+    for connection in crowd:
+        connection.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -13,9 +13,14 @@ from tornado.web import HTTPError, RequestHandler
 from app.counter import CounterUnavailable
 from app.handlers.negotiation import preferred
 from app.problem import CONTENT_TYPE, problem_body, title_of
-from app.request_policy import RequestPolicy, request_id_complaint, request_id_of
+from app.request_policy import (
+    RETRY_AFTER_SECONDS,
+    RequestPolicy,
+    request_id_complaint,
+    request_id_of,
+)
 
-RETRY_AFTER_SECONDS = 1
+FULL = "Too many requests are in flight; try again in a moment."
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +77,11 @@ class BaseHandler(RequestHandler):
         self.policy.in_flight.hold(self.request.connection)
         if self.is_probe:
             return None
+        self.is_admitted = self.policy.admission.enter(self.request.connection)
+        if not self.is_admitted:
+            # Not raised: Tornado's way with errors costs as much as a visit, and refusals come in crowds.
+            self.write_error(HTTPStatus.SERVICE_UNAVAILABLE, detail=FULL)
+            return None
         settings = self.policy.settings
         # prepare runs in the task that answers the request, so ending this task ends the work.
         task = asyncio.current_task()
@@ -81,9 +91,6 @@ class BaseHandler(RequestHandler):
             raise Problem(400, complaint)
         if not self.policy.allows_host(self.request.host):
             raise Problem(400, "This host name is not served here.")
-        self.is_admitted = self.policy.admission.enter()
-        if not self.is_admitted:
-            raise Problem(503, "Too many requests are in flight; try again in a moment.")
         return None
 
     def on_finish(self) -> None:
