@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias
 
+from pydantic import SecretStr
 from redis.asyncio import (
     BlockingConnectionPool,
     Connection,
@@ -19,6 +20,8 @@ from redis.credentials import CredentialProvider
 from app.settings import Settings
 
 RedisClient: TypeAlias = Redis | RedisCluster
+Credentials: TypeAlias = tuple[()] | tuple[str] | tuple[str, str]
+"""What AUTH is sent with: nothing, a password, or a user and a password."""
 
 
 class CurrentCredentials(CredentialProvider):
@@ -27,19 +30,27 @@ class CurrentCredentials(CredentialProvider):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+    # redis-py sends no AUTH where there is nothing to send; its types do not tell.
+    def get_credentials(self) -> Credentials:  # type: ignore[override]
         settings = self._settings.fresh()
         in_url = parse_url(settings.redis_url.get_secret_value()) if settings.redis_url else {}
-        username = (
-            settings.redis_username.get_secret_value() if settings.redis_username else in_url.get("username")
+        return _credentials(
+            _plain(settings.redis_username) or in_url.get("username"),
+            _plain(settings.redis_password) or in_url.get("password"),
         )
-        password = (
-            settings.redis_password.get_secret_value() if settings.redis_password else in_url.get("password")
-        )
-        return (username, password or "") if username else (password or "",)
 
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+    async def get_credentials_async(self) -> Credentials:  # type: ignore[override]
         return self.get_credentials()
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _credentials(username: str | None, password: str | None) -> Credentials:
+    if username:
+        return username, password or ""
+    return (password,) if password else ()
 
 
 class SentinelMaster(Redis):
@@ -64,9 +75,8 @@ def make_redis(settings: Settings, max_connections: int) -> RedisClient:
         "retry": Retry(NoBackoff(), 0),
         # RESP2 needs no HELLO, which some managed proxies refuse.
         "protocol": 2,
+        "credential_provider": CurrentCredentials(settings),
     }
-    if _has_credentials(settings):
-        options["credential_provider"] = CurrentCredentials(settings)
     if settings.redis_cluster:
         tls = {"ssl": True, **_tls_options(settings)} if settings.redis_tls else {}
         return RedisCluster(
@@ -79,12 +89,6 @@ def make_redis(settings: Settings, max_connections: int) -> RedisClient:
     if settings.redis_sentinels:
         return _from_sentinels(settings, max_connections, options)
     return Redis.from_pool(_pool(settings, max_connections, options))
-
-
-def _has_credentials(settings: Settings) -> bool:
-    # With SECRETS_DIR a password may appear later, so ask at every connect.
-    in_url = settings.redis_url is not None and "@" in settings.redis_url.get_secret_value()
-    return bool(settings.redis_username or settings.redis_password or in_url or settings.secrets_dir)
 
 
 def _from_sentinels(settings: Settings, max_connections: int, options: dict[str, Any]) -> Redis:

@@ -90,6 +90,15 @@ def test_a_password_rotated_in_its_file_needs_no_restart(
 
 
 @pytest.mark.gen_test
+async def test_secrets_without_a_password_suit_a_redis_without_one(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """The chart mounts a Secret always; Redis refuses an AUTH that it did not ask for."""
+    settings = Settings(redis_host=LOOPBACK, redis_port=valkey.port, secrets_dir=tmp_path)
+    assert await count(settings) == 1
+
+
+@pytest.mark.gen_test
 async def test_cluster(tmp_path: Path) -> None:
     node = ValkeyServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.start()
