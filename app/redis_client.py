@@ -1,7 +1,9 @@
 """One factory for every way to reach Redis: standalone, URL, Sentinel, Cluster."""
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from pydantic import SecretStr
 from redis.asyncio import (
     BlockingConnectionPool,
     Connection,
@@ -19,37 +21,61 @@ from redis.credentials import CredentialProvider
 from app.settings import Settings
 
 RedisClient: TypeAlias = Redis | RedisCluster
+Credentials: TypeAlias = tuple[()] | tuple[str] | tuple[str, str]
+"""What AUTH is sent with: nothing, a password, or a user and a password."""
 
 
 class CurrentCredentials(CredentialProvider):
     """Reads the credentials again at every connect, so that a rotated file needs no restart."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, read: Callable[[Settings], Credentials]) -> None:
         self._settings = settings
+        self._read = read
 
-    def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        settings = self._settings.fresh()
-        in_url = parse_url(settings.redis_url.get_secret_value()) if settings.redis_url else {}
-        username = (
-            settings.redis_username.get_secret_value() if settings.redis_username else in_url.get("username")
-        )
-        password = (
-            settings.redis_password.get_secret_value() if settings.redis_password else in_url.get("password")
-        )
-        return (username, password or "") if username else (password or "",)
+    # redis-py sends no AUTH where there is nothing to send; its types do not tell.
+    def get_credentials(self) -> Credentials:  # type: ignore[override]
+        return self._read(self._settings.fresh())
 
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+    async def get_credentials_async(self) -> Credentials:  # type: ignore[override]
         return self.get_credentials()
+
+
+def _of_redis(settings: Settings) -> Credentials:
+    in_url = parse_url(settings.redis_url.get_secret_value()) if settings.redis_url else {}
+    return _credentials(
+        _plain(settings.redis_username) or in_url.get("username"),
+        _plain(settings.redis_password) or in_url.get("password"),
+    )
+
+
+def _of_the_sentinels(settings: Settings) -> Credentials:
+    return _credentials(_plain(settings.redis_sentinel_username), _plain(settings.redis_sentinel_password))
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _credentials(username: str | None, password: str | None) -> Credentials:
+    if username:
+        return username, password or ""
+    return (password,) if password else ()
 
 
 class SentinelMaster(Redis):
     """The master that the sentinels name; redis-py leaves the connections to the sentinels open."""
 
+    @property
+    def sentinels(self) -> list[Redis]:
+        """A client for each."""
+        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - what master_for makes
+        sentinels: list[Redis] = self.connection_pool.sentinel_manager.sentinels
+        return sentinels
+
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close the connections to the master and to the sentinels."""
         await super().aclose(close_connection_pool)
-        assert isinstance(self.connection_pool, SentinelConnectionPool)  # noqa: S101 - what master_for makes
-        for sentinel in self.connection_pool.sentinel_manager.sentinels:
+        for sentinel in self.sentinels:
             await sentinel.aclose()
 
 
@@ -64,9 +90,8 @@ def make_redis(settings: Settings, max_connections: int) -> RedisClient:
         "retry": Retry(NoBackoff(), 0),
         # RESP2 needs no HELLO, which some managed proxies refuse.
         "protocol": 2,
+        "credential_provider": CurrentCredentials(settings, _of_redis),
     }
-    if _has_credentials(settings):
-        options["credential_provider"] = CurrentCredentials(settings)
     if settings.redis_cluster:
         tls = {"ssl": True, **_tls_options(settings)} if settings.redis_tls else {}
         return RedisCluster(
@@ -81,19 +106,12 @@ def make_redis(settings: Settings, max_connections: int) -> RedisClient:
     return Redis.from_pool(_pool(settings, max_connections, options))
 
 
-def _has_credentials(settings: Settings) -> bool:
-    # With SECRETS_DIR a password may appear later, so ask at every connect.
-    in_url = settings.redis_url is not None and "@" in settings.redis_url.get_secret_value()
-    return bool(settings.redis_username or settings.redis_password or in_url or settings.secrets_dir)
-
-
 def _from_sentinels(settings: Settings, max_connections: int, options: dict[str, Any]) -> Redis:
     if settings.redis_tls:
         options |= {"ssl": True, **_tls_options(settings)}
-    sentinel_options = {name: value for name, value in options.items() if name != "credential_provider"}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         settings.redis_sentinels,
-        sentinel_kwargs=sentinel_options,
+        sentinel_kwargs=options | {"credential_provider": CurrentCredentials(settings, _of_the_sentinels)},
         db=settings.redis_db,
         max_connections=max_connections,
         **options,
@@ -136,5 +154,6 @@ async def look_up_again(redis: RedisClient) -> None:
     """Make the next command connect anew: find the master of now, read the credentials of now."""
     if isinstance(redis, RedisCluster):
         await redis.aclose()
-    else:
-        await redis.connection_pool.disconnect(inuse_connections=False)
+        return
+    for asked in (redis, *(redis.sentinels if isinstance(redis, SentinelMaster) else ())):
+        await asked.connection_pool.disconnect(inuse_connections=False)

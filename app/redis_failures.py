@@ -2,6 +2,7 @@
 
 import re
 
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -83,5 +84,8 @@ def failure_reason(error: BaseException) -> str:
         return "overflow"
     if isinstance(error, ResponseError) and (code := _CODE.search(text)):
         return REASONS[code[1]]
+    # Why each Sentinel gave no answer is told in this text alone.
+    if isinstance(error, MasterNotFoundError) and AuthenticationError.__name__ in text:
+        return "authentication"
     named = next((word for kind, word in _CLASSES if isinstance(error, kind)), None)
     return named or ("refused command" if isinstance(error, ResponseError) else "error")

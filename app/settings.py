@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     ] = None
     redis_sentinels: Addresses = ()
     redis_sentinel_master: Text | None = None
+    redis_sentinel_username: Secret = None
+    redis_sentinel_password: Secret = None
+    """The Sentinels' own: they are never sent REDIS_PASSWORD."""
     redis_cluster: Flag = False
     redis_timeout: Seconds = 0.5
     """One command, with the connection it may have to open first."""
@@ -151,6 +154,7 @@ class Settings(BaseSettings):
     def _check_relations(self) -> Self:
         for complaint in (
             self._redis_complaint(),
+            self._sentinel_complaint(),
             self._tls_complaint(),
             self._timeout_complaint(),
             self._key_complaint(),
@@ -174,14 +178,20 @@ class Settings(BaseSettings):
                 return (
                     "REDIS_URL is (not shown), allowed: a URL that begins with redis://, rediss:// or unix://"
                 )
-        if bool(self.redis_sentinels) != bool(self.redis_sentinel_master):
-            return "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set, allowed: both or none"
-        if self.redis_sentinels and self.redis_cluster:
-            return "REDIS_SENTINELS and REDIS_CLUSTER are both set, allowed: one of them"
         if self.redis_cluster and self.redis_db:
             return (
                 f"REDIS_DB is {self.redis_db}, allowed: 0, as REDIS_CLUSTER is on and a cluster has no other"
             )
+        return None
+
+    def _sentinel_complaint(self) -> str | None:
+        if bool(self.redis_sentinels) != bool(self.redis_sentinel_master):
+            return "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set, allowed: both or none"
+        if self.redis_sentinels and self.redis_cluster:
+            return "REDIS_SENTINELS and REDIS_CLUSTER are both set, allowed: one of them"
+        for name in ("redis_sentinel_username", "redis_sentinel_password"):
+            if getattr(self, name) is not None and not self.redis_sentinels:
+                return f"{name.upper()} is (not shown), allowed: only with REDIS_SENTINELS, which get it"
         return None
 
     def _tls_complaint(self) -> str | None:

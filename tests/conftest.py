@@ -35,7 +35,8 @@ class ValkeyServer(Valkey):
     def set_password(self, password: str) -> None:
         """Ask for this password from now on, and end the connections that know only the old one."""
         with self.client as client:
-            client.config_set("requirepass", password)
+            # As requirepass does; a Sentinel has no CONFIG.
+            client.execute_command("ACL", "SETUSER", "default", "resetpass", f">{password}")
             client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         self.password = password
 
@@ -55,6 +56,24 @@ class ValkeyServer(Valkey):
         with self.client as client:
             value: str | None = client.get(key)
             return value
+
+
+class SentinelServer(ValkeyServer):
+    """The same binary, watching a master under the name mymaster."""
+
+    def __init__(self, folder: Path, master_port: int, *lines: str) -> None:
+        """`lines` are more of its configuration."""
+        super().__init__(folder)
+        folder.mkdir()
+        self.config = folder / "sentinel.conf"
+        # Some masters here cannot be asked by a Sentinel: none is to be called down while a test runs.
+        watched = f"monitor mymaster {LOOPBACK} {master_port} 1", "down-after-milliseconds mymaster 600000"
+        self.config.write_text("\n".join([*(f"sentinel {one}" for one in watched), *lines, ""]))
+
+    def command(self) -> list[str]:
+        binary, *_ = super().command()
+        place = ["--bind", LOOPBACK, "--port", str(self.port), "--dir", str(self.folder)]
+        return [binary, str(self.config), "--sentinel", *place, "--logfile", "valkey.log"]
 
 
 @pytest.fixture(scope="session", autouse=True)

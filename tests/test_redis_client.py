@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from app.counter import Counter, CounterUnavailable
 from app.redis_client import make_redis
 from app.settings import Settings
-from dev.valkey import LOOPBACK, Valkey, free_port
-from tests.conftest import StartService, ValkeyServer
+from dev.valkey import LOOPBACK, free_port
+from tests.conftest import SentinelServer, StartService, ValkeyServer
 from tests.service import eventually
 
 
@@ -90,6 +90,15 @@ def test_a_password_rotated_in_its_file_needs_no_restart(
 
 
 @pytest.mark.gen_test
+async def test_secrets_without_a_password_suit_a_redis_without_one(
+    valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    """The chart mounts a Secret always; Redis refuses an AUTH that it did not ask for."""
+    settings = Settings(redis_host=LOOPBACK, redis_port=valkey.port, secrets_dir=tmp_path)
+    assert await count(settings) == 1
+
+
+@pytest.mark.gen_test
 async def test_cluster(tmp_path: Path) -> None:
     node = ValkeyServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.start()
@@ -117,34 +126,6 @@ async def until_counted(settings: Settings) -> None:
                 return
 
 
-@pytest.mark.gen_test(timeout=10)
-async def test_sentinel(valkey: ValkeyServer, tmp_path: Path) -> None:
-    config = tmp_path / "sentinel.conf"
-    config.write_text(f"sentinel monitor mymaster {LOOPBACK} {valkey.port} 1\n")
-    sentinel = SentinelServer(tmp_path / "sentinel", config)
-    sentinel.start()
-    try:
-        settings = Settings(
-            redis_sentinels=((LOOPBACK, sentinel.port),), redis_sentinel_master="mymaster", redis_timeout=1.0
-        )
-        assert await count(settings) == 1
-        assert valkey.get("counter") == "1"
-    finally:
-        sentinel.stop()
-
-
-class SentinelServer(Valkey):
-    """The same binary watches a master."""
-
-    def __init__(self, folder: Path, config: Path) -> None:
-        super().__init__(folder, "--sentinel")
-        self.config = config
-
-    def command(self) -> list[str]:
-        binary, *_ = super().command()
-        return [binary, str(self.config), "--sentinel", "--bind", LOOPBACK, "--port", str(self.port)]
-
-
 Certificates = dict[str, Path]
 
 
@@ -170,9 +151,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 async def with_tls_in_front(
-    valkey: ValkeyServer, certificates: Certificates, use: Callable[[int], Awaitable[None]]
+    server_port: int, certificates: Certificates, use: Callable[[int], Awaitable[None]]
 ) -> None:
-    """Run `use` with a port that speaks TLS, asks for a client certificate, and leads to Valkey."""
+    """Run `use` with a port that speaks TLS, asks for a client certificate, and leads to the server's."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates["ca.crt"]))
     context.load_cert_chain(certificates["one.crt"], certificates["one.key"])
     context.verify_mode = ssl.CERT_REQUIRED
@@ -186,7 +167,7 @@ async def with_tls_in_front(
         writer.close()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, valkey.port)
+        inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, server_port)
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
     server = await asyncio.start_server(forward, LOOPBACK, 0, ssl=context)
@@ -218,4 +199,31 @@ async def test_tls_is_verified_both_ways(
             assert raised.value.reason == "connection"
         assert valkey.get("counter") == "1"
 
-    await with_tls_in_front(valkey, certificates, use)
+    await with_tls_in_front(valkey.port, certificates, use)
+
+
+@pytest.mark.gen_test(timeout=10)
+async def test_tls_to_redis_is_tls_to_the_sentinels(
+    valkey: ValkeyServer, certificates: Certificates, tmp_path: Path
+) -> None:
+    tls = {
+        "redis_tls": True,
+        "redis_tls_ca_file": certificates["ca.crt"],
+        "redis_tls_cert_file": certificates["one.crt"],
+        "redis_tls_key_file": certificates["one.key"],
+    }
+
+    async def use(master_port: int) -> None:
+        sentinel = SentinelServer(tmp_path / "sentinel", master_port)
+        sentinel.start()
+
+        async def ask(port: int) -> None:
+            where = {"redis_sentinels": ((LOOPBACK, port),), "redis_sentinel_master": "mymaster"}
+            assert await count(Settings.model_validate(where | tls)) == 1
+
+        try:
+            await with_tls_in_front(sentinel.port, certificates, ask)
+        finally:
+            sentinel.stop()
+
+    await with_tls_in_front(valkey.port, certificates, use)

@@ -78,6 +78,14 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"REDIS_SENTINELS": "host"}, "REDIS_SENTINELS is 'host', allowed: host:port separated by commas"),
         ({"REDIS_SENTINELS": "h:1"}, "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set"),
+        (
+            {"REDIS_SENTINEL_PASSWORD": "hidden"},
+            "REDIS_SENTINEL_PASSWORD is (not shown), allowed: only with REDIS_SENTINELS",
+        ),
+        (
+            {"REDIS_SENTINEL_USERNAME": "hidden"},
+            "REDIS_SENTINEL_USERNAME is (not shown), allowed: only with REDIS_SENTINELS",
+        ),
         ({"REDIS_TLS": "maybe"}, "REDIS_TLS is 'maybe', allowed: true or false"),
         (
             {"REDIS_TLS_CA_FILE": "/nope"},
@@ -109,10 +117,17 @@ def test_files_under_secrets_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (tmp_path / "REDIS_PASSWORD").write_text("first\n")
     (tmp_path / "REDIS_USERNAME").write_text("")
     (tmp_path / "COUNTER_KEY").write_text("theirs")
-    settings = load(monkeypatch, SECRETS_DIR=str(tmp_path))
+    (tmp_path / "REDIS_SENTINEL_USERNAME").write_text("visits")
+    (tmp_path / "REDIS_SENTINEL_PASSWORD").write_text("the third\n")
+    sentinels = {"REDIS_SENTINELS": "s:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
+    settings = load(monkeypatch, SECRETS_DIR=str(tmp_path), **sentinels)
     assert settings.redis_password
     assert settings.redis_password.get_secret_value() == "first"
     assert settings.redis_username is None
+    assert settings.redis_sentinel_username
+    assert settings.redis_sentinel_username.get_secret_value() == "visits"
+    assert settings.redis_sentinel_password
+    assert settings.redis_sentinel_password.get_secret_value() == "the third"
     assert settings.counter_key == "theirs"
     (tmp_path / "REDIS_PASSWORD").write_text("second")
     fresh = settings.fresh().redis_password
@@ -120,6 +135,7 @@ def test_files_under_secrets_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert fresh.get_secret_value() == "second"
     assert "theirs" in repr(settings)
     assert "first" not in repr(settings)
+    assert "third" not in repr(settings)
 
 
 def test_exit_code_2_and_nothing_but_the_line() -> None:

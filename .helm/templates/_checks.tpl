@@ -74,6 +74,9 @@
 {{- end }}
 
 {{- define "visits.redisChecks" -}}
+{{- if and .Values.settings.REDIS_SENTINEL_USERNAME (not .Values.settings.REDIS_SENTINELS) }}
+{{- fail "settings.REDIS_SENTINEL_USERNAME is set, but settings.REDIS_SENTINELS is not, and the service would refuse to start: set it, too, or leave the user off" }}
+{{- end }}
 {{- with .Values.redis }}
 {{- if eq .mode "bundled" }}
 {{- if or .urlFromSecret .tls.enabled $.Values.settings.REDIS_SENTINELS $.Values.settings.REDIS_CLUSTER }}

@@ -37,7 +37,11 @@ CUSTOM = {"HTTPRoute"}
 EXISTING: Values = {"secret": {"mode": "existing", "name": "vault"}}
 ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}]}}
 TLS: Values = {"enabled": True, "caFile": "ca.crt", "certFile": "tls.crt", "keyFile": "tls.key"}
-SENTINELS: Values = {"REDIS_SENTINELS": "a.test:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
+SENTINELS: Values = {
+    "REDIS_SENTINELS": "a.test:26379",
+    "REDIS_SENTINEL_MASTER": "mymaster",
+    "REDIS_SENTINEL_USERNAME": "visits",
+}
 PLACEMENT: Values = {
     "labels": {"team": "web"},
     "annotations": {"owner": "web"},

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from app.settings import Settings, load_settings
 from tests.deploy.charts import (
@@ -27,7 +28,7 @@ OF_THE_IMAGE = {"HOST", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
 OF_THE_POD = {"PORT", "ADMIN_HOST", "ADMIN_PORT", "ENVIRONMENT", "SECRETS_DIR", "IMAGE_DIGEST"}
 OF_THE_POD |= {"REDIS_HOST", "REDIS_PORT", "REDIS_DB"}
 OF_THE_POD |= {"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"}
-OF_THE_SECRET = {"REDIS_PASSWORD", "REDIS_URL"}
+OF_THE_SECRET = {"REDIS_PASSWORD", "REDIS_URL", "REDIS_SENTINEL_PASSWORD"}
 
 
 def test_the_schema_lists_the_settings_of_the_service() -> None:
@@ -96,11 +97,31 @@ def test_an_external_redis_whose_url_is_secret(started: Start, tmp_path: Path) -
     assert settings.redis_url.get_secret_value().startswith("rediss://")
 
 
-def test_an_external_redis_behind_sentinels(started: Start) -> None:
+def test_an_external_redis_behind_sentinels(started: Start, tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("")
     sentinels = {"REDIS_SENTINELS": "a.test:26379,b.test:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
-    data = configuration(values={**EXTERNAL, "redis": {"mode": "external"}, "settings": sentinels})
+    redis = {"mode": "external", "tls": {"enabled": True, "caFile": "ca.crt"}}
+    data = configuration(values={**EXTERNAL, "redis": redis, "settings": sentinels})
     assert "REDIS_HOST" not in data
-    assert started(data).redis_sentinels == (("a.test", 26379), ("b.test", 26379))
+    settings = started(data)
+    assert settings.redis_sentinels == (("a.test", 26379), ("b.test", 26379))
+    # To the Sentinels, too: tests/test_redis_client.py.
+    assert (settings.redis_tls, settings.redis_tls_ca_file) == (True, tmp_path / "ca.crt")
+    assert (settings.redis_sentinel_username, settings.redis_sentinel_password) == (None, None)
+
+
+def test_sentinels_that_ask_for_a_user_and_a_password(started: Start, tmp_path: Path) -> None:
+    (tmp_path / "REDIS_SENTINEL_PASSWORD").write_text("password")
+    sentinels = {
+        "REDIS_SENTINELS": "a.test:26379",
+        "REDIS_SENTINEL_MASTER": "mymaster",
+        "REDIS_SENTINEL_USERNAME": "visits",
+    }
+    data = configuration(values={**EXTERNAL, "redis": {"mode": "external"}, "settings": sentinels})
+    assert "REDIS_SENTINEL_PASSWORD" not in data
+    settings = started(data)
+    assert settings.redis_sentinel_username == SecretStr("visits")
+    assert settings.redis_sentinel_password == SecretStr("password")
 
 
 def test_the_settings_belong_to_the_pod_and_not_to_an_object_that_a_rollout_changes() -> None:

@@ -185,6 +185,16 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (SERVICE, {"redis": {"tls": {"enabled": True}}}, ["redis.mode is bundled", "external"]),
         (SERVICE, {"redis": {"urlFromSecret": True}}, ["redis.mode is bundled", "external"]),
         (SERVICE, {"settings": {"REDIS_CLUSTER": True}}, ["redis.mode is bundled", "external"]),
+        (
+            SERVICE,
+            {**EXTERNAL, "settings": {"REDIS_SENTINEL_USERNAME": "visits"}},
+            ["REDIS_SENTINEL_USERNAME is set, but settings.REDIS_SENTINELS is not"],
+        ),
+        (
+            SERVICE,
+            {**EXTERNAL, "settings": {"REDIS_SENTINEL_PASSWORD": "hidden"}},
+            ["REDIS_SENTINEL_PASSWORD"],
+        ),
         (SERVICE, {"redis": EXTERNAL["redis"]}, ["secret.mode is generated", "existing"]),
         (SERVICE, {"redis": {"mode": "external"}, "secret": {"mode": "existing"}}, ["redis.host is empty"]),
         (REDIS, {"resources": {"limits": {"memory": "128M"}}}, ["128M", "128Mi"]),
