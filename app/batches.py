@@ -120,6 +120,8 @@ class Batches:
         except Exception as error:
             failure = await self._failure(error)
             self._dismiss(self._waiting, failure, everyone=not failure.may_mend)
+            # While no batch takes them along, those who are gone would pile up.
+            self._waiting = deque(visit for visit in self._waiting if visit.waits)
             return False
         self._sequence = 0
         return True
@@ -127,33 +129,37 @@ class Batches:
     async def _send(self, batch: Sequence[Visit]) -> None:
         """Send the batch until it is counted, refused, or nobody waits for it."""
         in_doubt = False
-        while any(visit.waits for visit in batch):
-            if in_doubt:
-                await self._pace.wait()
-            try:
-                async with asyncio.timeout(self._timeout):
-                    value = await self._records.count(str(self._writer), self._sequence + 1, len(batch))
-            except Exception as error:
-                failure = await self._failure(error)
-                lost = in_doubt and failure.refused
-                in_doubt = in_doubt or not failure.nothing_applied
-                self._dismiss(batch, failure, everyone=lost or not failure.may_mend)
-                self._dismiss(self._waiting, failure, everyone=False)
-                if failure.refused:
-                    self._give_up_writer()
-                if not in_doubt:
-                    # As good as never sent: those who still wait join the next batch, ahead of the others.
-                    self._waiting.extendleft(reversed(batch))
+        try:
+            while any(visit.waits for visit in batch):
+                if in_doubt:
+                    await self._pace.wait()
+                try:
+                    async with asyncio.timeout(self._timeout):
+                        value = await self._records.count(str(self._writer), self._sequence + 1, len(batch))
+                except Exception as error:
+                    failure = await self._failure(error)
+                    lost = in_doubt and failure.refused
+                    in_doubt = in_doubt or not failure.nothing_applied
+                    self._dismiss(batch, failure, everyone=lost or not failure.may_mend)
+                    self._dismiss(self._waiting, failure, everyone=False)
+                    if failure.refused:
+                        self._give_up_writer()
+                    if not in_doubt:
+                        # As good as never sent: those who still wait join the next batch, ahead.
+                        self._waiting.extendleft(reversed(batch))
+                        return
+                else:
+                    in_doubt = False
+                    self._sequence += 1
+                    self._pace.succeeded()
+                    for number, visit in enumerate(batch, value - len(batch) + 1):
+                        if visit.waits:
+                            visit.number.set_result(number)
                     return
-            else:
-                self._sequence += 1
-                self._pace.succeeded()
-                for number, visit in enumerate(batch, value - len(batch) + 1):
-                    if visit.waits:
-                        visit.number.set_result(number)
-                return
-        if in_doubt:
-            self._give_up_writer()
+        finally:
+            # However it ends: the sequence number of a batch in doubt must never stand for another.
+            if in_doubt:
+                self._give_up_writer()
 
     async def _failure(self, error: Exception) -> Failure:
         """Understand why a command failed, and prepare for the next one."""
@@ -162,12 +168,11 @@ class Batches:
             log.warning("refused as a writer", reason=str(error))
             failure = Failure("refused", nothing_applied=True, may_mend=True, refused=True)
         else:
-            if not isinstance(error, REDIS_TROUBLE):
-                log.error("unexpected error", exc_info=error)
             reason = failure_reason(error)
             failure = Failure(reason, reason in NOTHING_APPLIED, reason in MENDS_ITSELF)
         if failure.reason in ELSEWHERE:
-            with contextlib.suppress(*REDIS_TROUBLE):
+            # Whatever happens here, the failure must reach the visitors.
+            with contextlib.suppress(Exception):
                 async with asyncio.timeout(self._timeout):
                     await self._records.look_up_again()
         self._on_failure(failure.reason)

@@ -16,10 +16,10 @@ import contextvars
 from collections.abc import Callable
 
 from app.batches import Batches, CounterUnavailable
-from app.counter_records import CounterRecords
+from app.counter_records import CounterRecords, NotAnInteger
 from app.pace import Pace
 from app.redis_client import RedisClient
-from app.redis_failures import REDIS_TROUBLE, failure_reason
+from app.redis_failures import failure_reason
 
 __all__ = ["Counter", "CounterUnavailable"]
 
@@ -30,14 +30,16 @@ class Counter:
     def __init__(
         self,
         redis: RedisClient,
+        reading_redis: RedisClient,
         key: str,
         timeout: float,
         patience: float,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`timeout` bounds one command, connecting included; `patience` how long a visitor is worth another
-        attempt; both in seconds. `on_failure` hears the reason of every failed attempt."""
-        self._records = CounterRecords(redis, key)
+        """`redis` carries the batches, `reading_redis` the reads. `timeout` bounds one command, connecting
+        included; `patience` how long a visitor is worth another attempt; both in seconds. `on_failure` hears
+        the reason of every failed attempt."""
+        self._records = CounterRecords(redis, reading_redis, key)
         self._read_pace = Pace()
         self._timeout = timeout
         self._on_failure = on_failure
@@ -48,8 +50,8 @@ class Counter:
     async def increment(self) -> int:
         """Count one visit and return its own number, the counter's value right after it.
 
-        Raises CounterUnavailable after at most `patience`, or at once for a failure that does not mend
-        itself; the visit may have been counted then, but at most once.
+        Raises CounterUnavailable when `patience` is over (within one `timeout` of it), or at the first
+        failure that does not mend itself; the visit may have been counted then, but at most once.
         """
         return await self._batches.count()
 
@@ -89,9 +91,9 @@ class Counter:
         try:
             async with asyncio.timeout(self._timeout):
                 value = await self._records.value()
-        except ValueError:
+        except NotAnInteger:
             reason = "not an integer"
-        except REDIS_TROUBLE as error:
+        except Exception as error:
             reason = failure_reason(error)
             self._read_pace.failed()
         else:

@@ -7,8 +7,10 @@ compared, and no time limit here matters to the guarantee.
 """
 
 import hashlib
+import re
 import secrets
 from pathlib import Path
+from typing import cast
 
 from redis.exceptions import NoScriptError
 
@@ -21,6 +23,11 @@ short enough that the records of killed processes do not pile up. A process that
 registers anew, which costs it one more command."""
 UNUSED_RECORD_SECONDS = 60
 """Kept before the first batch, which follows at once. Short: an outage may leave a record an attempt."""
+INTEGER = re.compile(rb"0|-?[1-9][0-9]*")
+
+
+class NotAnInteger(Exception):
+    """The counter's key holds something that INCRBY would refuse."""
 
 
 class Refused(Exception):
@@ -30,8 +37,10 @@ class Refused(Exception):
 class CounterRecords:
     """The commands, each sent once. They raise what redis-py raises; the caller bounds them in time."""
 
-    def __init__(self, redis: RedisClient, key: str) -> None:
+    def __init__(self, redis: RedisClient, reading_redis: RedisClient, key: str) -> None:
+        """`reading_redis` is for `value`, which may be asked while another command is under way."""
         self._redis = redis
+        self._reading_redis = reading_redis
         self._key = key
         self.script = (Path(__file__).parent / "count_batch.lua").read_text()
         self._digest = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest()
@@ -74,12 +83,18 @@ class CounterRecords:
         await self._redis.delete(self.record(writer))
 
     async def value(self) -> int:
-        """Return the counter's value, 0 before the first visit. Raises ValueError."""
-        return int(await self._redis.get(self._key) or 0)
+        """Return the counter's value, 0 before the first visit. Raises NotAnInteger."""
+        held = cast("bytes | None", await self._reading_redis.get(self._key))
+        if held is None:
+            return 0
+        if not INTEGER.fullmatch(held):
+            raise NotAnInteger(f"the counter holds {held!r}")
+        return int(held)
 
     async def look_up_again(self) -> None:
-        """Make the next command connect anew."""
+        """Make the next commands connect anew."""
         await look_up_again(self._redis)
+        await look_up_again(self._reading_redis)
 
     def record(self, writer: str) -> str:
         """Return the name of a writer's record, which lives in the counter's slot of a Redis Cluster."""

@@ -14,15 +14,18 @@ class Pace:
 
     def __init__(self) -> None:
         self.pause = 0.0
-        """The longest that the next attempt may have to wait, in seconds."""
+        """The longest that an attempt has to wait after a failed one, in seconds."""
+        self._failed_at = 0.0
 
     async def wait(self) -> None:
         """Return when the next attempt may start."""
         if self.pause:
-            await asyncio.sleep(self.pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, hides nothing
+            pause = self.pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
+            await asyncio.sleep(self._failed_at + pause - asyncio.get_running_loop().time())
 
     def failed(self) -> None:
         self.pause = min(max(self.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        self._failed_at = asyncio.get_running_loop().time()
 
     def succeeded(self) -> None:
         self.pause = 0.0

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import structlog
 from pydantic import SecretStr
 from redis.asyncio import (
     BlockingConnectionPool,
@@ -17,12 +18,18 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError
 
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 
 RedisClient: TypeAlias = Redis | RedisCluster
+log = structlog.get_logger(__name__)
+
 Credentials: TypeAlias = tuple[()] | tuple[str] | tuple[str, str]
 """What AUTH is sent with: nothing, a password, or a user and a password."""
+ONE_CONNECTION = 1
+"""To each server, so a client is for one command at a time. With more, the ASKING that redis-py sends before
+it follows a slot on the move may reach another connection than the command does."""
 
 
 class CurrentCredentials(CredentialProvider):
@@ -34,7 +41,11 @@ class CurrentCredentials(CredentialProvider):
 
     # redis-py sends no AUTH where there is nothing to send; its types do not tell.
     def get_credentials(self) -> Credentials:  # type: ignore[override]
-        return self._read(self._settings.fresh())
+        try:
+            return self._read(self._settings.fresh())
+        except SettingsError as error:
+            log.warning("the credentials cannot be read", reason=str(error))
+            raise AuthenticationError(str(error)) from None
 
     async def get_credentials_async(self) -> Credentials:  # type: ignore[override]
         return self.get_credentials()
@@ -79,8 +90,8 @@ class SentinelMaster(Redis):
             await sentinel.aclose()
 
 
-def make_redis(settings: Settings, max_connections: int) -> RedisClient:
-    """Build a client; it connects at its first command. The caller closes it with `aclose()`."""
+def make_redis(settings: Settings) -> RedisClient:
+    """Build a client for one command at a time. The caller closes it with `aclose()`."""
     options: dict[str, Any] = {
         "client_name": "visits",
         "socket_timeout": settings.redis_timeout,
@@ -97,30 +108,37 @@ def make_redis(settings: Settings, max_connections: int) -> RedisClient:
         return RedisCluster(
             host=settings.redis_host,
             port=settings.redis_port,
-            max_connections=max_connections,
+            max_connections=ONE_CONNECTION,
             **tls,
             **options,
         )
     if settings.redis_sentinels:
-        return _from_sentinels(settings, max_connections, options)
-    return Redis.from_pool(_pool(settings, max_connections, options))
+        return _from_sentinels(settings, options)
+    return Redis.from_pool(_pool(settings, options))
 
 
-def _from_sentinels(settings: Settings, max_connections: int, options: dict[str, Any]) -> Redis:
+def _from_sentinels(settings: Settings, options: dict[str, Any]) -> Redis:
     if settings.redis_tls:
         options |= {"ssl": True, **_tls_options(settings)}
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         settings.redis_sentinels,
-        sentinel_kwargs=options | {"credential_provider": CurrentCredentials(settings, _of_the_sentinels)},
+        sentinel_kwargs=options
+        | {
+            "credential_provider": CurrentCredentials(settings, _of_the_sentinels),
+            # They are asked one after the other within the time of one command: one that hangs must leave
+            # enough for the others, and for the master.
+            "socket_timeout": settings.redis_timeout / (len(settings.redis_sentinels) + 1),
+            "socket_connect_timeout": settings.redis_timeout / (len(settings.redis_sentinels) + 1),
+        },
         db=settings.redis_db,
-        max_connections=max_connections,
+        max_connections=ONE_CONNECTION,
         **options,
     )
     master: Redis = sentinel.master_for(str(settings.redis_sentinel_master), redis_class=SentinelMaster)
     return master
 
 
-def _pool(settings: Settings, max_connections: int, options: dict[str, Any]) -> BlockingConnectionPool:
+def _pool(settings: Settings, options: dict[str, Any]) -> BlockingConnectionPool:
     if settings.redis_url is not None:
         where = dict(parse_url(settings.redis_url.get_secret_value()))
         # They come from CurrentCredentials, and redis-py refuses both.
@@ -135,7 +153,7 @@ def _pool(settings: Settings, max_connections: int, options: dict[str, Any]) -> 
         del options["socket_keepalive"]
     # What the settings say wins over the URL's query, except where Redis is.
     return BlockingConnectionPool(
-        max_connections=max_connections, timeout=settings.redis_timeout, **{**where, **options}
+        max_connections=ONE_CONNECTION, timeout=settings.redis_timeout, **{**where, **options}
     )
 
 

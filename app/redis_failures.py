@@ -2,11 +2,13 @@
 
 import re
 
+import structlog
 from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
+    ClusterError,
     ConnectionError as RedisConnectionError,
     MasterDownError,
     NoPermissionError,
@@ -18,6 +20,8 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
+
+log = structlog.get_logger(__name__)
 
 REDIS_TROUBLE = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What a command may raise when Redis, the network or the data is at fault."""
@@ -71,21 +75,30 @@ _CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
     (ClusterDownError, "cluster down"),
     (TryAgainError, "slot is moving"),
     (OutOfMemoryError, "out of memory"),
+    # redis-py followed MOVED, ASK and TRYAGAIN until it had enough: replies, so nothing was applied.
+    (ClusterError, "slot is moving"),
     ((RedisConnectionError, RedisClusterException, OSError), "connection"),
 )
 
 
 def failure_reason(error: BaseException) -> str:
-    """Name what went wrong, in a small fixed set of words that suit a metric's label and a probe's answer."""
-    text = str(error)
-    if "not an integer" in text:
-        return "not an integer"
-    if "overflow" in text:
-        return "overflow"
-    if isinstance(error, ResponseError) and (code := _CODE.search(text)):
-        return REASONS[code[1]]
+    """Name what went wrong, in a small fixed set of words that suit a metric's label and a probe's answer.
+
+    An error that nobody expects is logged, so that somebody learns of it.
+    """
+    if isinstance(error, ResponseError):
+        # Only here the words are Redis': other errors quote host names and paths.
+        text = str(error)
+        if "not an integer" in text:
+            return "not an integer"
+        if "overflow" in text:
+            return "overflow"
+        if code := _CODE.search(text):
+            return REASONS[code[1]]
     # Why each Sentinel gave no answer is told in this text alone.
-    if isinstance(error, MasterNotFoundError) and AuthenticationError.__name__ in text:
+    if isinstance(error, MasterNotFoundError) and AuthenticationError.__name__ in str(error):
         return "authentication"
+    if not isinstance(error, REDIS_TROUBLE):
+        log.error("unexpected error", exc_info=error)
     named = next((word for kind, word in _CLASSES if isinstance(error, kind)), None)
     return named or ("refused command" if isinstance(error, ResponseError) else "error")

@@ -1,6 +1,7 @@
 """The route table, the middleware order and the lifecycle."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from app.handlers.static import StaticHandler
 from app.handlers.version import version_routes
 from app.health import Health
 from app.redis_client import make_redis
+from app.redis_failures import REDIS_TROUBLE
 from app.request_policy import RequestPolicy, make_policy
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
@@ -30,10 +32,6 @@ from app.telemetry.requests import RequestTelemetry
 from app.transport import Transport
 
 HERE = Path(__file__).resolve().parent
-COUNTER_CONNECTIONS = 2
-"""One for the batch under way, one for the read under way: see app.counter."""
-PROBE_CONNECTIONS = 1
-"""The ping has a connection of its own: visitors who wait for theirs must not make the pod unready."""
 BACKLOG = 1024
 LAST_REQUEST_SECONDS = 0.1
 """After the end of listening, for what was sent before to arrive: some round trips in a cluster."""
@@ -105,10 +103,12 @@ async def main(settings: Settings) -> None:
     policy = make_policy(settings)
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
-    redis = make_redis(settings, COUNTER_CONNECTIONS)
-    probe_redis = make_redis(settings, PROBE_CONNECTIONS)
+    # A client for each that may be asked at the same time. The probe's: visitors who wait for theirs must not
+    # make the pod unready.
+    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
     counter = Counter(
         redis,
+        reading_redis,
         settings.counter_key,
         settings.redis_timeout,
         settings.request_timeout,
@@ -135,8 +135,10 @@ async def main(settings: Settings) -> None:
     admin.stop()
     await admin.close_all_connections()
     await counter.aclose()
-    await redis.aclose()
-    await probe_redis.aclose()
+    for client in clients:
+        # With TLS a server that hangs lets nobody close in order.
+        with contextlib.suppress(*REDIS_TROUBLE):
+            await client.aclose()
     log.info("stopped")
 
 

@@ -227,7 +227,10 @@ class Settings(BaseSettings):
         return self.admin_host or self.host
 
     def fresh(self) -> "Settings":
-        """Return the settings as they are now: files under SECRETS_DIR may have changed."""
+        """Return the settings as they are now: files under SECRETS_DIR may have changed.
+
+        Raises SettingsError.
+        """
         return self if self.secrets_dir is None else _read(self.secrets_dir)
 
 
@@ -236,15 +239,15 @@ def load_settings() -> Settings:
     secrets = os.environ.get("SECRETS_DIR") or None
     if secrets is not None and not Path(secrets).is_dir():
         raise SettingsError(f"SECRETS_DIR is '{secrets}', allowed: a folder that exists")
-    try:
-        return _read(Path(secrets) if secrets else None)
-    except ValidationError as error:
-        raise SettingsError("; ".join(_complaint(dict(detail)) for detail in error.errors())) from None
+    return _read(Path(secrets) if secrets else None)
 
 
 def _read(secrets: Path | None) -> Settings:
-    # pydantic's plugin for mypy would know this argument; it is documented in pydantic-settings.
-    return Settings(_secrets_dir=secrets)  # type: ignore[call-arg]
+    try:
+        # pydantic's plugin for mypy would know this argument; it is documented in pydantic-settings.
+        return Settings(_secrets_dir=secrets)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(dict(detail)) for detail in error.errors())) from None
 
 
 def _complaint(detail: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ def main() -> int:
 
 async def trouble_with(settings: Settings) -> str | None:
     """Ping the configured Redis once; return what is wrong, None if it answered."""
-    redis = make_redis(settings, max_connections=1)
+    redis = make_redis(settings)
     try:
         async with asyncio.timeout(settings.redis_timeout):
             await redis.ping()

@@ -120,14 +120,17 @@ def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[tuple[Applica
     policy = make_policy(settings)
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
-    redis = make_redis(settings, 8)
-    counter = Counter(redis, settings.counter_key, settings.redis_timeout, 2.0, metrics.count_redis_failure)
-    health = Health(redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
+    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
+    counter = Counter(
+        redis, reading_redis, settings.counter_key, settings.redis_timeout, 2.0, metrics.count_redis_failure
+    )
+    health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
     io_loop.run_sync(health.become_ready)
     application = make_app(policy, counter, health, telemetry)
     yield application, Transport(application, policy, telemetry)
     io_loop.run_sync(counter.aclose)
-    io_loop.run_sync(redis.aclose)
+    for client in clients:
+        io_loop.run_sync(client.aclose)
 
 
 @pytest.fixture

@@ -21,20 +21,21 @@ PATIENCE = 1.0
 
 @asynccontextmanager
 async def counting(settings: Settings, failures: list[str] | None = None) -> AsyncIterator[Counter]:
-    redis = make_redis(settings, 2)
+    redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
     on_failure = failures.append if failures is not None else lambda _: None
-    counter = Counter(redis, settings.counter_key, TIMEOUT, PATIENCE, on_failure)
+    counter = Counter(redis, reading_redis, settings.counter_key, TIMEOUT, PATIENCE, on_failure)
     try:
         yield counter
     finally:
         await counter.aclose()
-        await redis.aclose()
+        for client in clients:
+            await client.aclose()
 
 
 @asynccontextmanager
 async def records_of(settings: Settings) -> AsyncIterator[CounterRecords]:
-    redis = make_redis(settings, 1)
-    yield CounterRecords(redis, settings.counter_key)
+    redis = make_redis(settings)
+    yield CounterRecords(redis, redis, settings.counter_key)
     await redis.aclose()
 
 

@@ -183,7 +183,7 @@ class Interleavings(RuleBasedStateMachine):
         self.visitors: list[Visitor] = []
         self.processes = [self.new_process() for _ in range(PROCESSES)]
         if in_doubt != "no batch":
-            self.server.script_load(CounterRecords(self.any_redis(), "counter").script)
+            self.server.script_load(CounterRecords(self.any_redis(), self.any_redis(), "counter").script)
             self.come(self.processes[0], count)
             for command in self.awaited:
                 self.reply(command, command.deliver())
@@ -191,7 +191,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def new_process(self) -> Counter:
         network = self.any_redis()
-        network.process = Counter(network, "counter", TIMEOUT, PATIENCE)
+        network.process = Counter(network, network, "counter", TIMEOUT, PATIENCE)
         process: Counter = network.process
         return process
 

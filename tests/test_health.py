@@ -19,7 +19,7 @@ def pings(valkey: ValkeyServer) -> int:
 
 @pytest.mark.gen_test
 async def test_the_life_of_a_process(settings: Settings) -> None:
-    redis = make_redis(settings, 1)
+    redis = make_redis(settings)
     health = Health(redis, "counter", 0.3)
     assert not health.is_ready
     assert await health.not_ready_because() == "starting"
@@ -36,7 +36,7 @@ async def test_the_life_of_a_process(settings: Settings) -> None:
 
 @pytest.mark.gen_test
 async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: ValkeyServer) -> None:
-    redis = make_redis(settings, 1)
+    redis = make_redis(settings)
     health = Health(redis, "counter", 0.3)
     before = pings(valkey)
     assert await asyncio.gather(*(health.redis_trouble() for _ in range(50))) == [None] * 50
@@ -46,7 +46,7 @@ async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: Valk
 
 @pytest.mark.gen_test
 async def test_an_answer_is_reused_only_for_a_moment(settings: Settings, valkey: ValkeyServer) -> None:
-    redis = make_redis(settings, 1)
+    redis = make_redis(settings)
     health = Health(redis, "counter", 0.3)
     assert await health.redis_trouble() is None
     valkey.stop()
@@ -63,7 +63,7 @@ async def test_an_answer_is_reused_only_for_a_moment(settings: Settings, valkey:
 async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
-    redis = make_redis(settings, 1)
+    redis = make_redis(settings)
     health = Health(redis, "counter", 0.4)
     valkey.pause()
     first = asyncio.create_task(health.redis_trouble())
@@ -77,7 +77,7 @@ async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
 
 @pytest.mark.gen_test
 async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: ValkeyServer) -> None:
-    redis = make_redis(settings, 1)
+    redis = make_redis(settings)
     failures: list[str] = []
     health = Health(redis, "counter", 0.3, failures.append)
     valkey.pause()
@@ -94,7 +94,7 @@ async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: Val
 async def test_a_redis_that_is_slow_but_in_time_is_ready(settings: Settings, valkey: ValkeyServer) -> None:
     proxy = RedisProxy(("127.0.0.1", valkey.port))
     with proxy:
-        redis = make_redis(settings.model_copy(update={"redis_port": proxy.port}), 1)
+        redis = make_redis(settings.model_copy(update={"redis_port": proxy.port}))
         health = Health(redis, "counter", 0.5)
         assert await health.redis_trouble() is None
         await asyncio.sleep(REUSE_SECONDS)

@@ -19,13 +19,14 @@ from tests.service import eventually
 
 
 async def count(settings: Settings) -> int:
-    redis = make_redis(settings, 2)
-    counter = Counter(redis, settings.counter_key, 2.0, 2.0)
+    redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
+    counter = Counter(redis, reading_redis, settings.counter_key, 2.0, 2.0)
     try:
         return await counter.increment()
     finally:
         await counter.aclose()
-        await redis.aclose()
+        for client in clients:
+            await client.aclose()
 
 
 @pytest.mark.gen_test
@@ -47,7 +48,7 @@ async def test_url_with_user_password_and_database(valkey: ValkeyServer) -> None
     with valkey.client as client:
         client.select(2)
         assert client.get("counter") == "1"
-    redis = make_redis(settings, 1)
+    redis = make_redis(settings)
     assert isinstance(redis, Redis)
     assert redis.connection_pool.connection_kwargs["socket_timeout"] == settings.redis_timeout
 
@@ -107,7 +108,7 @@ async def test_cluster(tmp_path: Path) -> None:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         settings = Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True)
         await until_counted(settings)
-        redis = make_redis(settings, 2)
+        redis = make_redis(settings)
         assert await redis.ping()
         await redis.aclose()
     finally:

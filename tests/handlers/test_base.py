@@ -27,12 +27,16 @@ def app(io_loop: IOLoop, valkey: ValkeyServer) -> Iterator[Application]:
     settings = Settings(
         redis_host=LOOPBACK, redis_port=valkey.port, request_timeout=0.3, redis_timeout=0.2
     ).model_copy(update={"redis_timeout": 30.0})
-    redis = make_redis(settings, 2)
+    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
     telemetry = RequestTelemetry(Metrics(settings))
     yield make_app(
-        make_policy(settings), Counter(redis, "counter", 30.0, 30.0), Health(redis, "counter", 0.2), telemetry
+        make_policy(settings),
+        Counter(redis, reading_redis, "counter", 30.0, 30.0),
+        Health(probe_redis, "counter", 0.2),
+        telemetry,
     )
-    io_loop.run_sync(redis.aclose)
+    for client in clients:
+        io_loop.run_sync(client.aclose)
 
 
 @pytest.mark.gen_test
