@@ -1,6 +1,7 @@
 """Every way to reach Redis, each against a real server."""
 
 import asyncio
+import signal
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
@@ -90,6 +91,39 @@ def test_a_password_rotated_in_its_file_needs_no_restart(
     assert not any("first" in line or "second" in line for line in service.raw)
 
 
+def test_a_file_that_is_no_setting_is_survived_until_it_is_mended(
+    valkey: ValkeyServer, start_service: StartService, tmp_path: Path
+) -> None:
+    """What a restart would not mend must not make liveness fail."""
+    service = start_service(valkey, SECRETS_DIR=tmp_path).wait_until_ready()
+    flag = tmp_path / "REDIS_TLS"
+    flag.write_text("maybe")
+    with valkey.client as client:
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    eventually(lambda: service.get("/readyz").body == b"redis: authentication\n", "not ready")
+    assert service.get("/healthz").body == b"degraded\n"
+    assert service.get("/").status == 503
+    assert service.get("/api/v1/counter").status == 503
+    service.line("the credentials cannot be read", reason="REDIS_TLS is 'maybe', allowed: true or false")
+    flag.unlink()
+    service.wait_until_ready()
+    assert service.count() == 1
+
+
+def test_such_a_file_at_the_start_is_waited_out(
+    valkey: ValkeyServer, start_service: StartService, tmp_path: Path
+) -> None:
+    valkey.stop()
+    service = start_service(valkey, SECRETS_DIR=tmp_path)
+    service.line("waiting for redis", reason="connection")
+    flag = tmp_path / "REDIS_TLS"
+    flag.write_text("maybe")
+    valkey.start()
+    service.line("waiting for redis", reason="authentication")
+    flag.unlink()
+    service.wait_until_ready()
+
+
 @pytest.mark.gen_test
 async def test_secrets_without_a_password_suit_a_redis_without_one(
     valkey: ValkeyServer, tmp_path: Path
@@ -167,7 +201,10 @@ async def with_tls_in_front(
             pass
         writer.close()
 
+    forwarding: list[asyncio.Task[None] | None] = []
+
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        forwarding.append(asyncio.current_task())
         inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, server_port)
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
@@ -176,6 +213,7 @@ async def with_tls_in_front(
         await use(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        await asyncio.gather(*filter(None, forwarding), return_exceptions=True)
 
 
 @pytest.mark.gen_test(timeout=10)
@@ -199,6 +237,29 @@ async def test_tls_is_verified_both_ways(
                 await count(Settings.model_validate(where | lacking))
             assert raised.value.reason == "connection"
         assert valkey.get("counter") == "1"
+
+    await with_tls_in_front(valkey.port, certificates, use)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_redis_that_hangs_behind_tls_does_not_spoil_the_end(
+    valkey: ValkeyServer, certificates: Certificates, start_service: StartService
+) -> None:
+    async def use(port: int) -> None:
+        service = start_service(
+            REDIS_HOST=LOOPBACK,
+            REDIS_PORT=port,
+            REDIS_TLS="true",
+            REDIS_TLS_CA_FILE=certificates["ca.crt"],
+            REDIS_TLS_CERT_FILE=certificates["one.crt"],
+            REDIS_TLS_KEY_FILE=certificates["one.key"],
+        )
+        await asyncio.to_thread(service.wait_until_ready)
+        assert await asyncio.to_thread(service.count) == 1
+        service.signal(signal.SIGTERM)
+        # What speaks TLS lives in this loop, which does not run while it waits here.
+        assert service.wait() == 0, service.errors()
+        service.line("stopped")
 
     await with_tls_in_front(valkey.port, certificates, use)
 
