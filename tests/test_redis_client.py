@@ -12,11 +12,19 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from app.counter import Counter, CounterUnavailable
+from app.health import Health
 from app.redis_client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import SentinelServer, StartService, ValkeyServer
 from tests.service import eventually
+
+# As docs/redis.md says them.
+RIGHTS = (
+    "resetkeys ~counter ~{counter}:writer:* "
+    "-@all +client|setname +ping +get +set +del +incrby +setrange +eval +evalsha"
+)
+RIGHTS_IN_A_CLUSTER = " +command +cluster|slots +asking"
 
 
 async def count(settings: Settings) -> int:
@@ -147,6 +155,36 @@ async def test_cluster(tmp_path: Path) -> None:
         await redis.aclose()
     finally:
         node.stop()
+
+
+@pytest.mark.gen_test(timeout=10)
+@pytest.mark.parametrize("cluster", [False, True])
+async def test_the_documented_rights_are_enough(tmp_path: Path, *, cluster: bool) -> None:
+    server = ValkeyServer(
+        tmp_path, *(("--cluster-enabled", "yes", "--cluster-port", str(free_port())) if cluster else ())
+    )
+    server.start()
+    redis = None
+    try:
+        with server.client as client:
+            if cluster:
+                client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            rights = RIGHTS + (RIGHTS_IN_A_CLUSTER if cluster else "")
+            client.execute_command("ACL", "SETUSER", "visits", "on", ">secret", *rights.split())
+        settings = Settings(
+            redis_host=LOOPBACK,
+            redis_port=server.port,
+            redis_username=SecretStr("visits"),
+            redis_password=SecretStr("secret"),
+            redis_cluster=cluster,
+        )
+        await until_counted(settings)
+        redis = make_redis(settings)
+        assert await Health(redis, settings.counter_key, 1.0).redis_trouble() is None
+    finally:
+        if redis is not None:
+            await redis.aclose()
+        server.stop()
 
 
 async def until_counted(settings: Settings) -> None:
