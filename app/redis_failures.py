@@ -56,8 +56,12 @@ MENDS_ITSELF = frozenset(
 )
 """What may pass while a visitor waits. The rest takes a person, so the visitor is told at once."""
 
-ELSEWHERE = frozenset({"read only", "authentication", "master down", "too few replicas"})
-"""Another server, or another password, may be right by now: only a new connection finds out."""
+ELSEWHERE = frozenset(
+    {"connection", "timeout", "read only", "authentication", "master down", "too few replicas"}
+)
+"""Another server, or another password, may be right by now: only a new connection finds out. Of a Cluster's node
+that died or hangs redis-py notices too little: a failed DEL, or a command that our own timeout ended, has it
+ask that node again for ever."""
 
 _CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")
 

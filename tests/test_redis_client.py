@@ -97,20 +97,62 @@ async def test_cluster(tmp_path: Path) -> None:
         with node.client as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         settings = Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True)
-        await until_counted(settings)
         redis = make_redis(settings, 2)
+        counter = Counter(redis, settings.counter_key, 2.0, 2.0)
+        await until_counted(counter)
         assert await redis.ping()
+        await counter.aclose()
         await redis.aclose()
     finally:
         node.stop()
 
 
-async def until_counted(settings: Settings) -> None:
+@pytest.mark.gen_test(timeout=20)
+@pytest.mark.parametrize("hangs", [False, True], ids=["stops", "hangs"])
+async def test_a_slot_is_found_again_when_its_node_is_lost(tmp_path: Path, *, hangs: bool) -> None:
+    """Also when the last command was the DEL of a writer that was given up."""
+    nodes = [
+        ValkeyServer(tmp_path / name, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+        for name in ("lost", "left")
+    ]
+    for node in nodes:
+        node.start()
+    lost, left = nodes
+    settings = Settings(redis_host=LOOPBACK, redis_port=lost.port, redis_cluster=True)
+    redis = make_redis(settings, 2)
+    counter = Counter(redis, settings.counter_key, settings.redis_timeout, 1.0)
+    try:
+        with lost.client as one, left.client as other:
+            slot = int(one.execute_command("CLUSTER", "KEYSLOT", settings.counter_key))
+            one.execute_command("CLUSTER", "ADDSLOTS", slot)
+            other.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
+            one.execute_command("CLUSTER", "MEET", LOOPBACK, left.port, left.arguments[-1])
+            await until_counted(counter)
+            if hangs:
+                lost.pause()
+            else:
+                lost.stop()
+            for _ in range(2):
+                with pytest.raises(CounterUnavailable):
+                    await counter.increment()
+            other.execute_command(
+                "CLUSTER", "SETSLOT", slot, "NODE", other.execute_command("CLUSTER", "MYID")
+            )
+        # It never held the key.
+        await until_counted(counter)
+    finally:
+        await counter.aclose()
+        await redis.aclose()
+        for node in nodes:
+            node.stop()
+
+
+async def until_counted(counter: Counter) -> None:
     """The cluster takes a moment to see that it is whole."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         while True:
             try:
-                assert await count(settings) == 1
+                assert await counter.increment() == 1
             except CounterUnavailable:
                 await asyncio.sleep(0.02)
             else:
