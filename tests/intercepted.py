@@ -37,8 +37,10 @@ async def intercepted(valkey: Valkey, fate: Fate) -> AsyncIterator[int]:
             writer.close()
 
     proxy = await asyncio.start_server(forward, LOOPBACK, 0)
-    yield proxy.sockets[0].getsockname()[1]
-    proxy.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    try:
+        yield proxy.sockets[0].getsockname()[1]
+    finally:
+        proxy.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
