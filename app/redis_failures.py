@@ -61,8 +61,12 @@ MENDS_ITSELF = frozenset(
 )
 """What may pass while a visitor waits. The rest takes a person, so the visitor is told at once."""
 
-ELSEWHERE = frozenset({"read only", "authentication", "master down", "too few replicas"})
-"""Another server, or another password, may be right by now: only a new connection finds out."""
+ELSEWHERE = frozenset(
+    {"connection", "timeout", "read only", "authentication", "master down", "too few replicas"}
+)
+"""Another server, or another password, may be right by now: only a new connection finds out. That a Cluster's
+node died or hangs redis-py does not notice by a failed DEL, or by a command that our own timeout ended: it
+would ask that node for ever."""
 
 _CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,8 +12,8 @@ from app.counter import Counter, CounterUnavailable
 from app.counter_records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, CounterRecords, Refused
 from app.redis_client import make_redis
 from app.settings import Settings
-from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
+from tests.intercepted import Deliver, intercepted
 
 TIMEOUT = 0.3
 PATIENCE = 1.0
@@ -163,48 +163,20 @@ async def test_a_hung_redis_fails_in_time_and_counts_at_most_once(
         assert int(valkey.get("counter") or 0) <= 3
 
 
-@asynccontextmanager
-async def proxied(valkey: ValkeyServer, keeps_reply: Callable[[bytes], bool]) -> AsyncIterator[int]:
-    """A proxy that passes every command on, and ends the connection instead of passing some replies back."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        from_valkey, to_valkey = await asyncio.open_connection(LOOPBACK, valkey.port)
-        try:
-            while data := await reader.read(65536):
-                to_valkey.write(data)
-                reply = await from_valkey.read(65536)
-                if keeps_reply(data):
-                    break
-                writer.write(reply)
-        finally:
-            to_valkey.close()
-            writer.close()
-
-    proxy = await asyncio.start_server(forward, LOOPBACK, 0)
-    yield proxy.sockets[0].getsockname()[1]
-    proxy.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 @pytest.mark.gen_test
 async def test_a_batch_whose_reply_was_lost_is_sent_again_and_counted_once(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
     lost: list[bytes] = []
 
-    def keeps_reply(data: bytes) -> bool:
-        if b"EVAL" in data and len(lost) < 2:
-            lost.append(data)
-            return True
-        return False
+    async def fate(command: bytes, deliver: Deliver) -> bytes | None:
+        reply = await deliver(command)
+        if b"EVAL" in command and len(lost) < 2:
+            lost.append(command)
+            return None
+        return reply
 
-    async with proxied(valkey, keeps_reply) as port:
+    async with intercepted(valkey, fate) as port:
         failures: list[str] = []
         async with counting(settings.model_copy(update={"redis_port": port}), failures) as counter:
             assert await asyncio.gather(*(counter.increment() for _ in range(3))) == [1, 2, 3]

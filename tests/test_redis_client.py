@@ -4,7 +4,8 @@ import asyncio
 import signal
 import ssl
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,30 +13,28 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from app.counter import Counter, CounterUnavailable
-from app.health import Health
 from app.redis_client import make_redis
 from app.settings import Settings
-from dev.valkey import LOOPBACK, free_port
+from dev.valkey import LOOPBACK
 from tests.conftest import SentinelServer, StartService, ValkeyServer
 from tests.service import eventually
 
-# As docs/redis.md says them.
-RIGHTS = (
-    "resetkeys ~counter ~{counter}:writer:* "
-    "-@all +client|setname +ping +get +set +del +incrby +setrange +eval +evalsha"
-)
-RIGHTS_IN_A_CLUSTER = " +command +cluster|slots +asking"
 
-
-async def count(settings: Settings) -> int:
+@asynccontextmanager
+async def counting(settings: Settings, patience: float = 2.0) -> AsyncIterator[Counter]:
     redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
-    counter = Counter(redis, reading_redis, settings.counter_key, 2.0, 2.0)
+    counter = Counter(redis, reading_redis, settings.counter_key, settings.redis_timeout, patience)
     try:
-        return await counter.increment()
+        yield counter
     finally:
         await counter.aclose()
         for client in clients:
             await client.aclose()
+
+
+async def count(settings: Settings) -> int:
+    async with counting(settings) as counter:
+        return await counter.increment()
 
 
 @pytest.mark.gen_test
@@ -139,64 +138,6 @@ async def test_secrets_without_a_password_suit_a_redis_without_one(
     """The chart mounts a Secret always; Redis refuses an AUTH that it did not ask for."""
     settings = Settings(redis_host=LOOPBACK, redis_port=valkey.port, secrets_dir=tmp_path)
     assert await count(settings) == 1
-
-
-@pytest.mark.gen_test
-async def test_cluster(tmp_path: Path) -> None:
-    node = ValkeyServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    node.start()
-    try:
-        with node.client as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        settings = Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True)
-        await until_counted(settings)
-        redis = make_redis(settings)
-        assert await redis.ping()
-        await redis.aclose()
-    finally:
-        node.stop()
-
-
-@pytest.mark.gen_test(timeout=10)
-@pytest.mark.parametrize("cluster", [False, True])
-async def test_the_documented_rights_are_enough(tmp_path: Path, *, cluster: bool) -> None:
-    server = ValkeyServer(
-        tmp_path, *(("--cluster-enabled", "yes", "--cluster-port", str(free_port())) if cluster else ())
-    )
-    server.start()
-    redis = None
-    try:
-        with server.client as client:
-            if cluster:
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-            rights = RIGHTS + (RIGHTS_IN_A_CLUSTER if cluster else "")
-            client.execute_command("ACL", "SETUSER", "visits", "on", ">secret", *rights.split())
-        settings = Settings(
-            redis_host=LOOPBACK,
-            redis_port=server.port,
-            redis_username=SecretStr("visits"),
-            redis_password=SecretStr("secret"),
-            redis_cluster=cluster,
-        )
-        await until_counted(settings)
-        redis = make_redis(settings)
-        assert await Health(redis, settings.counter_key, 1.0).redis_trouble() is None
-    finally:
-        if redis is not None:
-            await redis.aclose()
-        server.stop()
-
-
-async def until_counted(settings: Settings) -> None:
-    """The cluster takes a moment to see that it is whole."""
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                assert await count(settings) == 1
-            except CounterUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                return
 
 
 Certificates = dict[str, Path]

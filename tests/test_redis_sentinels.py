@@ -195,6 +195,5 @@ def test_another_user_at_the_sentinels_needs_no_restart(
 async def test_a_sentinel_that_hangs_leaves_time_for_the_others(start_sentinel: StartSentinel) -> None:
     hanging, other = start_sentinel(), start_sentinel()
     hanging.pause()
-    # count() gives a command 2 s: what one Sentinel may take has to be a part of it.
-    assert await count(behind(hanging.port, other.port, redis_timeout=2.5, request_timeout=3)) == 1
+    assert await count(behind(hanging.port, other.port)) == 1
     hanging.resume()

@@ -21,10 +21,13 @@ class Visit:
     """One request. `status` 0: the connection ended without an answer; -1: there was none to send it on."""
 
     began: float
-    seconds: float
+    ended: float
     status: int
-    number: int | None
-    detail: bytes
+    number: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
 
 
 class Visitors:
@@ -61,8 +64,8 @@ class Visitors:
     def sent(self) -> list[Visit]:
         return [visit for visit in list(self.visits) if visit.status >= 0]
 
-    def statuses(self) -> dict[int, int]:
-        return dict(Counter(visit.status for visit in list(self.visits)))
+    def statuses(self) -> Counter[int]:
+        return Counter(visit.status for visit in list(self.visits))
 
     async def _all(self) -> None:
         await asyncio.gather(*(self._one() for _ in range(self._count)))
@@ -72,7 +75,7 @@ class Visitors:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             except OSError:
-                self.visits.append(Visit(time.monotonic(), 0.0, -1, None, b""))
+                self.visits.append(Visit(time.monotonic(), time.monotonic(), -1))
                 await asyncio.sleep(0.1)
                 continue
             try:
@@ -83,7 +86,7 @@ class Visitors:
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         began = time.monotonic()
-        status, number, body, head = 0, None, b"", b""
+        status, number, head = 0, None, b""
         try:
             writer.write(VISIT)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -95,7 +98,7 @@ class Visitors:
                 number = int(shown[1])
         except (OSError, asyncio.IncompleteReadError):
             pass
-        self.visits.append(Visit(began, time.monotonic() - began, status, number, body))
+        self.visits.append(Visit(began, time.monotonic(), status, number))
         return status != 0 and b"Connection: close" not in head
 
 
