@@ -16,6 +16,7 @@ from tests.faults.service.redis_servers import (
     join,
     wait_for,
 )
+from tests.faults.service.visitors import READ, Visitors
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "asked for"])
@@ -53,10 +54,14 @@ def masters(make_server: MakeServer) -> list[ClusterNode]:
 
 
 def test_cluster_slot_moves(masters: list[ClusterNode], start_service: StartService, record: Record) -> None:
+    """Somebody reads all the while: a read must not come between ASKING and the batch that it is for."""
     here, there, _ = masters
     slot = here.slot_of("counter")
     service = start_service(here, REDIS_CLUSTER="true").wait_until_ready()
-    with fault("Cluster: the counter's slot moves", service, there, record):
+    with (
+        fault("Cluster: the counter's slot moves", service, there, record) as line,
+        Visitors(service.port, count=4, request=READ) as readers,
+    ):
         there.run("CLUSTER", "SETSLOT", slot, "IMPORTING", here.id)
         here.run("CLUSTER", "SETSLOT", slot, "MIGRATING", there.id)
         # Half of the slot has moved: a command with two keys is answered TRYAGAIN.
@@ -64,8 +69,12 @@ def test_cluster_slot_moves(masters: list[ClusterNode], start_service: StartServ
         while keys := here.run("CLUSTER", "GETKEYSINSLOT", slot, 100):
             here.run("MIGRATE", LOOPBACK, there.port, "", 0, 5000, "KEYS", *keys)
             time.sleep(0.3)
+        # All of it has moved, and every command is answered ASK.
+        line.visitors.await_answers(200)
+        readers.await_answers(200)
         for node in (there, here):
             node.run("CLUSTER", "SETSLOT", slot, "NODE", there.id)
+    assert set(line.visitors.statuses()) == set(readers.statuses()) == {200}
 
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["dies", "hangs"])

@@ -11,6 +11,7 @@ from types import TracebackType
 from tests.service import Service, eventually
 
 VISIT = b"POST /api/v1/counter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+READ = b"GET /api/v1/counter HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = re.compile(rb"HTTP/1\.1 (\d+) .*?content-length: (\d+)", re.IGNORECASE | re.DOTALL)
 NUMBER = re.compile(rb'"counter": (-?\d+)')
 PAUSE = 0.01
@@ -33,8 +34,9 @@ class Visit:
 class Visitors:
     """So many at a time, each on a connection of its own that is opened again when it breaks."""
 
-    def __init__(self, port: int, count: int = 32, pause: float = PAUSE) -> None:
+    def __init__(self, port: int, count: int = 32, pause: float = PAUSE, request: bytes = VISIT) -> None:
         self.port = port
+        self._request = request
         self.visits: list[Visit] = []
         self._count = count
         self._pause = pause
@@ -88,7 +90,7 @@ class Visitors:
         began = time.monotonic()
         status, number, head = 0, None, b""
         try:
-            writer.write(VISIT)
+            writer.write(self._request)
             head = await reader.readuntil(b"\r\n\r\n")
             found = HEAD.match(head)
             assert found, head
