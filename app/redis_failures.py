@@ -64,9 +64,9 @@ MENDS_ITSELF = frozenset(
 ELSEWHERE = frozenset(
     {"connection", "timeout", "read only", "authentication", "master down", "too few replicas"}
 )
-"""Another server, or another password, may be right by now: only a new connection finds out. That a Cluster's
-node died or hangs redis-py does not notice by a failed DEL, or by a command that our own timeout ended: it
-would ask that node for ever."""
+"""Another server, or another password, may be right by now: only a new connection finds out. When a node of a
+Cluster dies or hangs, redis-py itself does not always look for its successor: not after a command of several
+keys such as DEL, and not after one that our own timeout ended."""
 
 _CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")
 

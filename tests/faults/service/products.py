@@ -19,11 +19,11 @@ class Product:
     """One server binary; prints as `redis 6.2.14`."""
 
     name: str
-    version: tuple[int, ...]
+    version: str
     binary: str
 
     def __str__(self) -> str:
-        return f"{self.name} {'.'.join(map(str, self.version))}"
+        return f"{self.name} {self.version}"
 
 
 def product_of(binary: str) -> Product:
@@ -38,7 +38,7 @@ def product_of(binary: str) -> Product:
     found = VERSION.match(told)
     if found is None:
         raise pytest.UsageError(f"REDIS_SERVERS names {binary!r}, which is no server: it says {told!r}")
-    return Product(found[1].lower(), tuple(int(number) for number in found[2].split(".")), binary)
+    return Product(found[1].lower(), found[2], binary)
 
 
 @cache

@@ -89,8 +89,8 @@ def test_cluster_failover(
     """It strikes the node that the service was told of, and that holds the counter.
 
     Nothing is lost, although replication is asynchronous: the master wrote to its replica's connection before
-    it answered, what a killed process wrote still arrives, and `min-replicas-to-write` has it refuse what it
-    has nobody to pass on to.
+    it answered, and what a killed process wrote still arrives. With `min-replicas-to-write` it refuses what
+    it has nobody to pass on to (Redis 6.2 does so for no script).
     """
     master, *_ = masters
     replica = make_server(ClusterNode)
