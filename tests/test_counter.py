@@ -62,6 +62,35 @@ async def test_many_at_once_each_get_their_own_number(settings: Settings, valkey
 
 
 @pytest.mark.gen_test
+async def test_visits_that_come_one_by_one_without_a_break_share_a_batch(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    """As from connections that are read one after the other."""
+    async with counting(settings) as counter:
+        await counter.increment()
+        visits = []
+        for _ in range(30):
+            visits.append(asyncio.create_task(counter.increment()))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*visits) == list(range(2, 32))
+        assert calls(valkey, "incrby") == 2
+
+
+@pytest.mark.gen_test
+async def test_an_endless_stream_of_visits_does_not_hold_up_the_first(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with counting(settings) as counter:
+        await counter.increment()
+        visits = [asyncio.create_task(counter.increment())]
+        while not visits[0].done():
+            visits.append(asyncio.create_task(counter.increment()))
+            await asyncio.sleep(0)
+        await asyncio.gather(*visits)
+        assert calls(valkey, "incrby") > 2
+
+
+@pytest.mark.gen_test
 async def test_visits_that_come_while_a_batch_is_away_share_the_next(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
