@@ -105,6 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 def held(server: Redis) -> Iterator[HeldCounter]:
     """A counter whose commands are held."""
     server.flushall()
+    server.script_flush()
     held = HeldCounter(server)
     yield held
     held.loop.end()

@@ -10,7 +10,7 @@ import contextvars
 import heapq
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
@@ -19,6 +19,7 @@ from app.counter import Counter
 
 TIMEOUT = 0.5
 PATIENCE = 2.0
+Arguments = TypeVarTuple("Arguments")
 TURNS = 12
 """Of the loop, until whatever needs no time has happened."""
 
@@ -38,8 +39,8 @@ class OwnClock(asyncio.SelectorEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,  # noqa: ANN401 - as the loop's own
+        callback: Callable[[*Arguments], object],
+        *args: *Arguments,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         heapq.heappush(self._alarms, when)
@@ -136,7 +137,8 @@ class Command:
 
 
 def value_on(server: Redis) -> int:
-    return int(server.get("counter") or 0)
+    held = server.get("counter") or b"0"
+    return int(held) if held.isdigit() else 0
 
 
 class Network:

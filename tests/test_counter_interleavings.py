@@ -282,7 +282,7 @@ class Interleavings(RuleBasedStateMachine):
             self.loop.end()
 
     def faults_end(self) -> None:
-        """Everything still on its way arrives, everyone who waits is answered, and all is well from then on."""
+        """Everything on its way arrives, everyone who waits is told, and all is well from then on."""
         self.every_number_is_one_visitors()
         for command in self.late:
             command.deliver()
