@@ -148,13 +148,14 @@ class Batches:
             while any(visit.waits for visit in batch):
                 if in_doubt:
                     await self._pace.wait()
+                was_in_doubt, in_doubt = in_doubt, True
                 try:
                     async with asyncio.timeout(self._timeout):
                         value = await self._records.count(str(self._writer), self._sequence + 1, len(batch))
                 except Exception as error:
                     failure = await self._failure(error)
-                    lost = in_doubt and failure.refused
-                    in_doubt = in_doubt or not failure.nothing_applied
+                    lost = was_in_doubt and failure.refused
+                    in_doubt = was_in_doubt or not failure.nothing_applied
                     self._dismiss(batch, failure, everyone=lost or not failure.may_mend)
                     self._dismiss(self._waiting, failure, everyone=False)
                     if failure.refused:

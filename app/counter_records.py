@@ -23,7 +23,9 @@ short enough that the records of killed processes do not pile up. A process that
 registers anew, which costs it one more command."""
 UNUSED_RECORD_SECONDS = 60
 """Kept before the first batch, which follows at once. Short: an outage may leave a record an attempt."""
-INTEGER = re.compile(rb"0|-?[1-9][0-9]*")
+INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
+"""As INCRBY reads a number and as far as it counts."""
 
 
 class NotAnInteger(Exception):
@@ -87,7 +89,7 @@ class CounterRecords:
         held = cast("bytes | None", await self._reading_redis.get(self._key))
         if held is None:
             return 0
-        if not INTEGER.fullmatch(held):
+        if not INTEGER.fullmatch(held) or not LOWEST <= int(held) <= HIGHEST:
             raise NotAnInteger(f"the counter holds {held!r}")
         return int(held)
 

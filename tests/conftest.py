@@ -20,6 +20,7 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 from app.transport import Transport
 from dev.valkey import LOOPBACK, Valkey
+from tests.held_network import HeldCounter
 from tests.service import Service
 
 
@@ -88,6 +89,26 @@ def valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A client of a server for the tests of one file, each of which empties it."""
+    valkey = ValkeyServer(tmp_path_factory.mktemp("valkey"), "--appendonly", "no")
+    valkey.start()
+    with Redis(port=valkey.port) as client:
+        yield client
+    valkey.stop()
+
+
+@pytest.fixture
+def held(server: Redis) -> Iterator[HeldCounter]:
+    """A counter whose commands are held."""
+    server.flushall()
+    server.script_flush()
+    held = HeldCounter(server)
+    yield held
+    held.loop.end()
 
 
 StartService = Callable[..., Service]

@@ -1,18 +1,13 @@
 """The counter's guarantee under every order of events that hypothesis can think of.
 
-The processes are real (app.counter on an event loop of its own) and so are the scripts and the server. Only
-the network between them is the test's: it holds every command until a rule delivers it, loses it, loses its
-reply, or breaks the connection, and delivers what was given up on at any later moment. The clock is the
-test's, too.
+Several processes, each behind a held network (see there), and visitors who come and leave.
 """
 
 import asyncio
-import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -36,10 +31,9 @@ from redis.exceptions import (
 from app.counter import Counter, CounterUnavailable
 from app.counter_records import CounterRecords
 from app.pace import LONGEST_PAUSE
-from tests.conftest import ValkeyServer
+from app.redis_failures import MENDS_ITSELF
+from tests.held_network import PATIENCE, TIMEOUT, Command, Network, OwnClock, moments
 
-TIMEOUT = 0.5
-PATIENCE = 2.0
 PROCESSES = 2
 INDEX = st.integers(0, 5)
 MORE = st.integers(0, 2)
@@ -49,123 +43,41 @@ REJECTIONS: dict[str, Callable[[], RedisError]] = {
     "out of memory": lambda: OutOfMemoryError("OOM"),
     "unheard of": lambda: ResponseError("what no version of Redis says"),
 }
-
-
-class OwnClock(asyncio.SelectorEventLoop):
-    """A loop whose time passes only when the test says so."""
-
-    now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-
-moments = itertools.count()
-"""Puts what happens in order."""
+LOST: dict[str, Callable[[], RedisError]] = {
+    "timeout": lambda: RedisTimeoutError("lost"),
+    "connection": lambda: RedisConnectionError("lost"),
+    "unheard of": REJECTIONS["unheard of"],
+}
+"""What a sender hears when it does not learn what became of its command."""
 
 
 class Visitor:
     """Somebody who wants to be counted by one process."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, process: Counter) -> None:
+    def __init__(self, loop: OwnClock, process: Counter) -> None:
         self.process = process
         self.came = next(moments)
+        self.came_at = loop.now
         self.ended: float = float("inf")
+        self.ended_at = float("inf")
         self.number: int | None = None
+        self.error: BaseException | None = None
+        self.loop = loop
         self.task = loop.create_task(process.increment())
+        self.task.add_done_callback(self.end)
 
-    def end(self) -> None:
+    def end(self, task: asyncio.Task[int]) -> None:
         """Note how the visit ended."""
         self.ended = next(moments)
-        if self.task.cancelled():
+        self.ended_at = self.loop.now
+        if task.cancelled():
             return
-        error = self.task.exception()
-        assert error is None or isinstance(error, CounterUnavailable), repr(error)
-        if error is None:
-            self.number = self.task.result()
+        self.error = task.exception()
+        if self.error is None:
+            self.number = task.result()
 
     def waited_at(self, moment: float) -> bool:
         return self.came < moment < self.ended
-
-
-class Command:
-    """One command on its way, which its sender may have given up on."""
-
-    def __init__(self, network: "Network", name: str, arguments: tuple[Any, ...]) -> None:
-        self.network = network
-        self.name = name
-        self.arguments = arguments
-        copies = [other.sent for other in network.commands if other.is_copy(network, arguments)]
-        if name == "eval":
-            # The same attempt, after NOSCRIPT.
-            copies.append(max(other.sent for other in network.commands if other.network is network))
-        self.sent: int = min(copies, default=next(moments))
-        """When the first copy of it was sent; of a batch, the moment that it was put together."""
-        self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.is_delivered = False
-        self.is_rejected = False
-        self.counted = range(0)
-        """The numbers that the counter went through when the server executed this."""
-
-    def is_copy(self, network: "Network", arguments: tuple[Any, ...]) -> bool:
-        """Compare all but the script or its digest. A batch that was rejected may be put together anew."""
-        return (
-            self.network is network
-            and not self.is_rejected
-            and self.name.startswith("eval")
-            and self.arguments[0][1:] == arguments[0][1:]
-        )
-
-    @property
-    def is_awaited(self) -> bool:
-        return not self.reply.done()
-
-    def deliver(self) -> object:
-        """Let the server execute it; return the reply or the error."""
-        self.is_delivered = True
-        server = self.network.server
-        before = value_on(server)
-        try:
-            return getattr(server, self.name)(*self.arguments[0], **self.arguments[1])
-        except RedisError as error:
-            return error
-        finally:
-            self.counted = range(before + 1, value_on(server) + 1)
-
-
-def value_on(server: Redis) -> int:
-    return int(server.get("counter") or 0)
-
-
-class Network:
-    """Stands where a process has its redis-py client."""
-
-    process: Counter
-
-    def __init__(self, server: Redis, every_command: list[Command]) -> None:
-        self.server = server
-        self.commands = every_command
-        self.under_way = 0
-        self.connection_pool = self
-
-    async def disconnect(self, *, inuse_connections: bool) -> None:
-        """Nothing is under way then, and a new connection is like an old one."""
-        assert not inuse_connections
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any command of redis-py
-        async def send(*arguments: object, **options: object) -> object:
-            command = Command(self, name, (arguments, options))
-            self.commands.append(command)
-            self.under_way += 1
-            assert self.under_way == 1, "two commands under way from one process"
-            try:
-                return await command.reply
-            finally:
-                self.under_way -= 1
-                # Whoever stops waiting never reads the reply; the command is out there all the same.
-                command.reply.cancel()
-
-        return send
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -198,18 +110,6 @@ class Interleavings(RuleBasedStateMachine):
     def any_redis(self) -> Any:  # noqa: ANN401 - passes for a client of redis-py
         return Network(self.server, self.commands)
 
-    def turn(self) -> None:
-        """Let everyone do what they can without time passing."""
-
-        async def yield_often() -> None:
-            for _ in range(10):
-                await asyncio.sleep(0)
-
-        self.loop.run_until_complete(yield_often())
-        for visitor in self.waiting:
-            if visitor.task.done():
-                visitor.end()
-
     def pick(self, index: int, commands: list[Command]) -> Command:
         return commands[index % len(commands)]
 
@@ -225,19 +125,24 @@ class Interleavings(RuleBasedStateMachine):
     def late(self) -> list[Command]:
         return [command for command in self.commands if not command.is_awaited and not command.is_delivered]
 
+    @property
+    def registrations(self) -> list[str]:
+        """The records that were asked for, in this order."""
+        return [command.record for command in self.commands if command.name == "set"]
+
     @rule(process=st.integers(0, PROCESSES - 1), count=st.integers(1, 3))
     def visitors_come(self, process: int, count: int) -> None:
         self.come(self.processes[process], count)
 
     def come(self, process: Counter, count: int) -> None:
         self.visitors += [Visitor(self.loop, process) for _ in range(count)]
-        self.turn()
+        self.loop.turn()
 
     @precondition(lambda self: self.waiting)
     @rule(index=INDEX)
     def a_visitor_leaves(self, index: int) -> None:
         self.waiting[index % len(self.waiting)].task.cancel()
-        self.turn()
+        self.loop.turn()
 
     @rule(rounds=st.integers(1, 3))
     def all_goes_well(self, rounds: int) -> None:
@@ -247,17 +152,20 @@ class Interleavings(RuleBasedStateMachine):
             self.pause_ends()
 
     @precondition(lambda self: self.awaited)
-    @rule(index=INDEX, fate=st.sampled_from(["arrived", "late", "lost"]), timed_out=st.booleans(), more=MORE)
-    def broken_off(self, index: int, fate: str, timed_out: bool, more: int) -> None:
+    @rule(
+        index=INDEX,
+        fate=st.sampled_from(["arrived", "late", "lost"]),
+        error=st.sampled_from(sorted(LOST)),
+        more=MORE,
+    )
+    def broken_off(self, index: int, fate: str, error: str, more: int) -> None:
         """The request has arrived, may arrive later (see a_late_copy_arrives), or never will.
 
         `more` visitors come before its sender notices.
         """
         command = self.pick(index, self.awaited)
         self.come(command.network.process, more)
-        self.break_off(
-            command, fate, RedisTimeoutError("lost") if timed_out else RedisConnectionError("lost")
-        )
+        self.break_off(command, fate, LOST[error]())
         self.pause_ends()
 
     def break_off(self, command: Command, fate: str, error: RedisError) -> None:
@@ -282,14 +190,12 @@ class Interleavings(RuleBasedStateMachine):
         self.pick(index, self.late).deliver()
 
     def pause_ends(self) -> None:
-        self.loop.now += LONGEST_PAUSE / 4
-        self.turn()
+        self.loop.pass_time(LONGEST_PAUSE / 4)
 
     @rule(seconds=st.sampled_from([TIMEOUT, PATIENCE]))
     def time_passes(self, seconds: float) -> None:
         """Commands time out, and visitors run out of patience."""
-        self.loop.now += seconds
-        self.turn()
+        self.loop.pass_time(seconds)
 
     @rule(what=st.sampled_from(["newest record", "record before", "scripts"]))
     def the_server_forgets(self, what: str) -> None:
@@ -297,7 +203,7 @@ class Interleavings(RuleBasedStateMachine):
             self.server.script_flush()
             return
         # Not by name: names are random, and hypothesis must be able to repeat what it did.
-        records = [command.arguments[0][0] for command in self.commands if command.name == "set"]
+        records = self.registrations
         if len(records) > 1:
             self.server.delete(records[-1 if what == "newest record" else -2])
 
@@ -311,15 +217,11 @@ class Interleavings(RuleBasedStateMachine):
             if visitor.process is killed:
                 visitor.task.cancel()
         self.processes[process] = self.new_process()
-        self.turn()
+        self.loop.turn()
 
     def reply(self, command: Command, answer: object) -> None:
-        if isinstance(answer, Exception):
-            command.is_rejected |= isinstance(answer, ResponseError)
-            command.reply.set_exception(answer)
-        else:
-            command.reply.set_result(answer)
-        self.turn()
+        command.answer(answer)
+        self.loop.turn()
 
     @invariant()
     def every_number_is_one_visitors(self) -> None:
@@ -347,28 +249,57 @@ class Interleavings(RuleBasedStateMachine):
             else:
                 raise AssertionError("a visit was counted twice")
 
+    @invariant()
+    def nobody_waits_too_long(self) -> None:
+        for visitor in self.visitors:
+            waited = min(self.loop.now, visitor.ended_at) - visitor.came_at
+            assert waited <= PATIENCE + TIMEOUT, "a visitor waits beyond their patience and one command"
+
+    @invariant()
+    def nobody_is_turned_away_early(self) -> None:
+        """Whoever has time for another attempt gets it, if the trouble may pass by then."""
+        for visitor in self.visitors:
+            assert visitor.error is None or isinstance(visitor.error, CounterUnavailable), repr(visitor.error)
+            if visitor.error is not None and visitor.error.reason in MENDS_ITSELF:
+                assert visitor.ended_at + LONGEST_PAUSE + TIMEOUT > visitor.came_at + PATIENCE
+
+    @invariant()
+    def who_comes_first_is_counted_first(self) -> None:
+        """Of the visitors of one process."""
+        for process in {visitor.process for visitor in self.visitors}:
+            numbers = [v.number for v in self.visitors if v.process is process and v.number is not None]
+            assert numbers == sorted(numbers), "visitors overtook each other"
+
+    @invariant()
+    def every_batch_is_a_registered_writers(self) -> None:
+        batches = {command.record for command in self.commands if command.name.startswith("eval")}
+        assert batches <= set(self.registrations)
+
     def teardown(self) -> None:
         try:
             self.faults_end()
         finally:
-            for task in asyncio.all_tasks(self.loop):
-                task.cancel()
-            self.turn()
-            self.loop.close()
+            self.loop.end()
 
     def faults_end(self) -> None:
-        """Everything still on its way arrives, and everyone who waits is answered."""
+        """Everything on its way arrives, everyone who waits is told, and all is well from then on."""
         self.every_number_is_one_visitors()
         for command in self.late:
             command.deliver()
         self.every_number_is_one_visitors()
+        # Commands that are never answered are noticed.
+        self.loop.pass_time(PATIENCE + TIMEOUT)
+        self.nobody_waits_too_long()
+        assert not self.waiting, "a visitor hangs"
+        for process in self.processes:
+            self.come(process, 2)
         for _ in range(40):
             for command in self.awaited:
                 self.reply(command, command.deliver())
-            self.loop.now += 0.1
-            self.turn()
-        assert not self.waiting, "a visitor hangs"
+            self.loop.pass_time(PATIENCE / 40)
+        assert None not in [visitor.number for visitor in self.visitors[-2 * PROCESSES :]]
         self.every_number_is_one_visitors()
+        self.who_comes_first_is_counted_first()
         for process in self.processes:
             self.loop.run_until_complete(self.closed(process))
 
@@ -376,18 +307,9 @@ class Interleavings(RuleBasedStateMachine):
         closing = asyncio.ensure_future(process.aclose())
         while not closing.done():
             for command in self.awaited:
-                command.reply.set_result(command.deliver())
+                command.answer(command.deliver())
             await asyncio.sleep(0)
         await closing
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    valkey = ValkeyServer(tmp_path_factory.mktemp("valkey"), "--appendonly", "no")
-    valkey.start()
-    with Redis(port=valkey.port) as client:
-        yield client
-    valkey.stop()
 
 
 def test_no_order_of_events_breaks_the_guarantee(server: Redis) -> None:

@@ -1,0 +1,69 @@
+"""Readers of the counter, who share commands and never see an older value than they came for."""
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from app.counter import CounterUnavailable
+from tests.held_network import HeldCounter
+
+
+def test_a_reader_who_leaves_does_not_take_the_others_along(held: HeldCounter) -> None:
+    leaving, *staying = held.read(3)
+    leaving.cancel()
+    held.answer_read()
+    assert leaving.cancelled()
+    assert [reader.result() for reader in staying] == [0, 0]
+
+
+def test_a_reader_gets_no_value_from_before_they_came(held: HeldCounter, server: Redis) -> None:
+    (early,) = held.read()
+    command = held.awaited_read
+    assert command is not None
+    reply = command.deliver()
+    server.set("counter", 7)
+    # The reply is still under way.
+    (late,) = held.read()
+    command.answer(reply)
+    held.loop.turn()
+    assert early.result() == 0
+    assert not late.done()
+    held.answer_read()
+    assert late.result() == 7
+    assert len(held.reads) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RedisConnectionError("lost"), "connection"),
+        (TimeoutError(), "timeout"),
+        (RuntimeError("a mistake somewhere"), "error"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "such a reply"), "error"),
+    ],
+)
+def test_a_failed_read_is_told_and_reported_at_once(held: HeldCounter, error: Exception, reason: str) -> None:
+    readers = held.read(2)
+    held.answer_read(error)
+    for reader in readers:
+        with pytest.raises(CounterUnavailable) as raised:
+            reader.result()
+        assert raised.value.reason == reason
+    assert (held.failures, held.loop.now) == ([reason], 0.0)
+
+
+def test_a_value_that_is_none_is_reported(held: HeldCounter, server: Redis) -> None:
+    server.set("counter", "many")
+    (reader,) = held.read()
+    held.answer_read()
+    with pytest.raises(CounterUnavailable, match="not an integer"):
+        reader.result()
+    assert held.failures == ["not an integer"]
+
+
+def test_the_end_of_the_counter_ends_the_read(held: HeldCounter) -> None:
+    held.read()
+    assert held.awaited_read is not None
+    held.loop.run_until_complete(held.counter.aclose())
+    held.loop.turn()
+    assert held.awaited_read is None
