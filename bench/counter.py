@@ -101,9 +101,10 @@ def calls(redis: Redis) -> dict[str, int]:
 
 
 def commands(seconds: float) -> None:
-    """Redis commands a visit at 64 connections a process, for several processes on one Redis."""
+    """Redis commands a visit, for several processes on one Redis: 64 connections to each, and 64 to all."""
     head(
         "processes",
+        "connections",
         "visits/s",
         "batches/s",
         "visits a batch",
@@ -113,18 +114,19 @@ def commands(seconds: float) -> None:
         "median, ms",
         "p99, ms",
     )
-    for count in (1, 2, 4, 8):
+    for count, connections in ((1, 64), (2, 128), (4, 256), (8, 512), (2, 64), (4, 64), (8, 64)):
         with services(count) as (started, redis):
             ports = [service.port for service in started]
-            ask(ports, 64 * count, 1.0)
+            ask(ports, connections, 1.0)
             before, cpu = calls(redis), used_cpu(redis)
-            answered, _, times = ask(ports, 64 * count, seconds)
+            answered, _, times = ask(ports, connections, seconds)
             after, cpu = calls(redis), used_cpu(redis) - cpu
             spent = {name: after[name] - before.get(name, 0) for name in after}
             batches = spent.get("evalsha", 0) + spent.get("eval", 0)
             inside = sum(spent.get(name, 0) for name in ("get", "incrby", "set"))
             row(
                 f"{count}",
+                f"{connections}",
                 f"{answered / seconds:.0f}",
                 f"{batches / seconds:.0f}",
                 f"{answered / batches:.1f}",
