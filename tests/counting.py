@@ -14,10 +14,15 @@ PATIENCE = 1.0
 
 
 @asynccontextmanager
-async def counting(settings: Settings, failures: list[str] | None = None) -> AsyncIterator[Counter]:
+async def counting(
+    settings: Settings,
+    failures: list[str] | None = None,
+    command_timeout: float = TIMEOUT,
+    patience: float = PATIENCE,
+) -> AsyncIterator[Counter]:
     redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
     on_failure = failures.append if failures is not None else lambda _: None
-    counter = Counter(redis, reading_redis, settings.counter_key, TIMEOUT, PATIENCE, on_failure)
+    counter = Counter(redis, reading_redis, settings.counter_key, command_timeout, patience, on_failure)
     try:
         yield counter
     finally:

@@ -4,36 +4,24 @@ import asyncio
 import signal
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from app.counter import Counter, CounterUnavailable
+from app.counter import CounterUnavailable
 from app.redis_client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import SentinelServer, StartService, ValkeyServer
+from tests.counting import counting
 from tests.service import eventually
 
 
-@asynccontextmanager
-async def counting(settings: Settings, patience: float = 2.0) -> AsyncIterator[Counter]:
-    redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
-    counter = Counter(redis, reading_redis, settings.counter_key, settings.redis_timeout, patience)
-    try:
-        yield counter
-    finally:
-        await counter.aclose()
-        for client in clients:
-            await client.aclose()
-
-
 async def count(settings: Settings) -> int:
-    async with counting(settings) as counter:
+    async with counting(settings, command_timeout=settings.redis_timeout, patience=2.0) as counter:
         return await counter.increment()
 
 

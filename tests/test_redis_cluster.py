@@ -11,13 +11,23 @@ from app.redis_client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
-from tests.test_redis_client import counting
+from tests.counting import counting
 
 
 def new_node(folder: Path) -> ValkeyServer:
     node = ValkeyServer(folder, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.start()
     return node
+
+
+async def use_all(settings: Settings) -> None:
+    """Count, read and probe."""
+    async with counting(settings) as counter:
+        await until_counted(counter)
+        assert await counter.value() == 1
+    redis = make_redis(settings)
+    assert await Health(redis, settings.counter_key, 1.0).redis_trouble() is None
+    await redis.aclose()
 
 
 async def until_counted(counter: Counter) -> None:
@@ -38,13 +48,7 @@ async def test_one_node_has_every_slot(tmp_path: Path) -> None:
     try:
         with node.client as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        settings = Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True)
-        async with counting(settings) as counter:
-            await until_counted(counter)
-            assert await counter.value() == 1
-        redis = make_redis(settings)
-        assert await Health(redis, settings.counter_key, 1.0).redis_trouble() is None
-        await redis.aclose()
+        await use_all(Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True))
     finally:
         node.stop()
 
@@ -56,7 +60,7 @@ async def test_a_slot_is_found_again_when_its_node_is_lost(tmp_path: Path, *, ha
     lost, left = nodes = [new_node(tmp_path / name) for name in ("lost", "left")]
     settings = Settings(redis_host=LOOPBACK, redis_port=lost.port, redis_cluster=True)
     try:
-        async with counting(settings, patience=1.0) as counter:
+        async with counting(settings) as counter:
             with lost.client as one, left.client as other:
                 slot = int(one.execute_command("CLUSTER", "KEYSLOT", settings.counter_key))
                 one.execute_command("CLUSTER", "ADDSLOTS", slot)

@@ -6,14 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.health import Health
-from app.redis_client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
 from tests.service import ROOT
-from tests.test_redis_client import counting
-from tests.test_redis_cluster import new_node, until_counted
+from tests.test_redis_cluster import new_node, use_all
 
 RIGHTS = (
     "resetkeys ~counter ~{counter}:writer:* "
@@ -44,15 +41,6 @@ def allow(server: ValkeyServer, rights: str, **settings: object) -> Settings:
             **settings,
         }
     )
-
-
-async def use_all(settings: Settings) -> None:
-    async with counting(settings) as counter:
-        await until_counted(counter)
-        assert await counter.value() == 1
-    redis = make_redis(settings)
-    assert await Health(redis, settings.counter_key, 1.0).redis_trouble() is None
-    await redis.aclose()
 
 
 def test_the_docs_say_them() -> None:
