@@ -35,16 +35,17 @@ e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and 
 e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain, autoscaler, Redis, quotas (15 minutes)
 	$(BIN)/python -m pytest tests/e2e/charts -v -s
 
-faults: .venv/test ## Every fault that the service must survive, on Valkey and on the machine's Redis (10 minutes)
+faults: .venv/test ## Every fault that the service must survive, on Valkey and on each of REDIS_SERVERS (5 minutes for each)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v
 
-bench: .venv/test ## Measure the counter: commands a visit, overload, memory (30 minutes)
+bench: .venv/test ## Measure the counter: commands a visit, overload, memory, what one Redis executes (30 minutes)
 	$(BIN)/python -m bench.counter commands
 	$(BIN)/python -m bench.counter overload
 	$(BIN)/python -m bench.counter memory
+	$(BIN)/python -m bench.redis_limit
 
 faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names (long)
-	FAULT_TABLE=docs/deploy-faults.md $(BIN)/python -m pytest tests/faults/deploy -v -n 2
+	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/deploy -v -n 2
 
 lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
 	dev/lock $(if $(UPGRADE),--upgrade)

@@ -1,5 +1,7 @@
 """Visits that wait at the same moment go out as one batch, one batch at a time, until its fate is known.
 
+A batch leaves when the loop has no further visit at hand: a busy process sends few large ones.
+
 A batch is *in doubt* while a copy of it is out whose answer was lost: it may have been applied, or still be.
 Then it may only be sent again unchanged, under the same writer and sequence number. If nobody waits for it
 any more, its writer is given up with it, so that its sequence number never stands for anything else.
@@ -17,6 +19,9 @@ import structlog
 from app.counter_records import CounterRecords, Refused
 from app.pace import Pace
 from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
+
+LONGEST_JOINING = 0.02
+"""Seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -105,9 +110,19 @@ class Batches:
             await self._pace.wait()
             if self._writer is None and not await self._register():
                 continue
+            await self._let_others_join()
             batch = [visit for visit in self._waiting if visit.waits]
             self._waiting.clear()
             await self._send(batch)
+
+    async def _let_others_join(self) -> None:
+        """Return when a turn of the loop brings no new visit: as long as there are, the processor is busy."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + LONGEST_JOINING
+        seen = 0
+        while seen < len(self._waiting) and loop.time() < latest:
+            seen = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _register(self) -> bool:
         """Get a writer; tell whether that succeeded."""

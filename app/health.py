@@ -52,10 +52,7 @@ class Health:
         return self.state is State.READY and self._trouble is None
 
     async def redis_trouble(self) -> str | None:
-        """Ask Redis whether it answers and would count; return what is wrong.
-
-        Two commands, each bounded by the timeout.
-        """
+        """Ask Redis whether it answers and would count; return what is wrong within twice the timeout."""
         now = asyncio.get_running_loop().time()
         if self._ping is None or (self._ping.done() and now - self._pinged_at > REUSE_SECONDS):
             self._ping = asyncio.create_task(self._ask())
@@ -88,13 +85,14 @@ class Health:
         self.state = State.DRAINING
 
     async def _ask(self) -> None:
+        deadline = asyncio.get_running_loop().time() + 2 * self._timeout
         try:
             # Each in a time of its own: where a visit's one command comes in time, the pod is ready.
             async with asyncio.timeout(self._timeout):
                 await self._redis.ping()
             async with asyncio.timeout(self._timeout):
                 # A read-only replica and a full server answer PING. This changes nothing, makes no key, and
-                # is refused wherever counting would be.
+                # is refused there, as counting would be.
                 await self._redis.setrange(self._key, 0, "")
         except Exception as error:
             # Whatever it is, it may pass: a probe that failed for good would have the pod killed in vain.
@@ -102,7 +100,7 @@ class Health:
             self._on_failure(self._trouble)
             if self._trouble in ELSEWHERE:
                 with contextlib.suppress(Exception):
-                    async with asyncio.timeout(self._timeout):
+                    async with asyncio.timeout_at(deadline):
                         await look_up_again(self._redis)
         else:
             self._trouble = None

@@ -61,8 +61,12 @@ MENDS_ITSELF = frozenset(
 )
 """What may pass while a visitor waits. The rest takes a person, so the visitor is told at once."""
 
-ELSEWHERE = frozenset({"read only", "authentication", "master down", "too few replicas"})
-"""Another server, or another password, may be right by now: only a new connection finds out."""
+ELSEWHERE = frozenset(
+    {"connection", "timeout", "read only", "authentication", "master down", "too few replicas"}
+)
+"""Another server, or another password, may be right by now: only a new connection finds out. When a node of a
+Cluster dies or hangs, redis-py itself does not always look for its successor: not after a command of several
+keys such as DEL, and not after one that our own timeout ended."""
 
 _CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")
 

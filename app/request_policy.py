@@ -18,8 +18,8 @@ HUGE_REQUEST_ID = 1024
 """Longer than any client's; up to here an ID that is not well-formed is replaced without a word."""
 RETRY_AFTER_SECONDS = 1
 """What a client is asked to wait who got a 503."""
-FREE_REFUSALS_A_SECOND = 250
-"""About a tenth of what a core answers."""
+FREE_REFUSALS_A_SECOND = 100
+"""They take some hundredths of a core."""
 
 
 class InFlight:

@@ -101,9 +101,10 @@ def calls(redis: Redis) -> dict[str, int]:
 
 
 def commands(seconds: float) -> None:
-    """Redis commands a visit at 64 connections a process, for several processes on one Redis."""
+    """Redis commands a visit, for several processes on one Redis: 64 connections to each, and 64 to all."""
     head(
         "processes",
+        "connections",
         "visits/s",
         "batches/s",
         "visits a batch",
@@ -113,18 +114,19 @@ def commands(seconds: float) -> None:
         "median, ms",
         "p99, ms",
     )
-    for count in (1, 2, 4, 8):
+    for count, connections in ((1, 64), (2, 128), (4, 256), (8, 512), (2, 64), (4, 64), (8, 64)):
         with services(count) as (started, redis):
             ports = [service.port for service in started]
-            ask(ports, 64 * count, 1.0)
+            ask(ports, connections, 1.0)
             before, cpu = calls(redis), used_cpu(redis)
-            answered, _, times = ask(ports, 64 * count, seconds)
+            answered, _, times = ask(ports, connections, seconds)
             after, cpu = calls(redis), used_cpu(redis) - cpu
             spent = {name: after[name] - before.get(name, 0) for name in after}
             batches = spent.get("evalsha", 0) + spent.get("eval", 0)
             inside = sum(spent.get(name, 0) for name in ("get", "incrby", "set"))
             row(
                 f"{count}",
+                f"{connections}",
                 f"{answered / seconds:.0f}",
                 f"{batches / seconds:.0f}",
                 f"{answered / batches:.1f}",
@@ -160,27 +162,42 @@ def memory(requests: int) -> None:
 def overload(seconds: float) -> None:
     """Answers a second when as many visitors ask as are let in, twice and five times as many.
 
-    First where the processor is the limit and everyone is let in, then where Redis is: its network takes
-    50 ms and 64 visitors are let in. Those who are refused come back after what Retry-After says.
+    Where Redis is the limit its network takes 50 ms; where the processor is, there is no room between what is
+    let in and what it can do. Those who are refused come back after what Retry-After says, or at once. The
+    capacity is that of as many as are let in, measured before and after each row.
     """
-    head("limit", "visitors", "let in", "200/s", "of the capacity", "503/s", "p99, ms", "slowest probe, ms")
-    for limit, delay, let_in in (("processor", 0.0, 1000), ("Redis", 0.05, 64)):
+    head(
+        "limit",
+        "visitors",
+        "let in",
+        "come back",
+        "200/s",
+        "of the capacity",
+        "503/s",
+        "p99, ms",
+        "slowest probe, ms",
+    )
+    for limit, delay, let_in in (("Redis", 0.05, 64), ("processor", 0.0, 1000), ("processor", 0.0, 64)):
         with services(1, delay, MAX_IN_FLIGHT=let_in) as ((service,), _):
-            ask([service.port], 64, 1.0)
-            capacity, _, _ = ask([service.port], 64, seconds)
+            ask([service.port], 64, 2.0)
+            before, _, _ = ask([service.port], 64, seconds)
             for visitors in (64, 128, 320):
-                with Prober(service) as prober:
-                    answered, refused, times = ask([service.port], visitors, seconds, 1.0)
-                row(
-                    limit,
-                    f"{visitors}",
-                    f"{let_in}",
-                    f"{answered / seconds:.0f}",
-                    f"{answered / capacity:.2f}",
-                    f"{refused / seconds:.0f}",
-                    f"{1000 * times[len(times) * 99 // 100]:.0f}",
-                    f"{1000 * prober.longest:.0f}",
-                )
+                for after_refusal in (1.0, 0.0) if visitors > let_in else (1.0,):
+                    with Prober(service) as prober:
+                        answered, refused, times = ask([service.port], visitors, seconds, after_refusal)
+                    after, _, _ = ask([service.port], 64, seconds)
+                    row(
+                        limit,
+                        f"{visitors}",
+                        f"{let_in}",
+                        "" if not refused else "after 1 s" if after_refusal else "at once",
+                        f"{answered / seconds:.0f}",
+                        f"{2 * answered / (before + after):.2f}",
+                        f"{refused / seconds:.0f}",
+                        f"{1000 * times[len(times) * 99 // 100]:.0f}",
+                        f"{1000 * prober.longest:.0f}",
+                    )
+                    before = after
 
 
 def head(*names: str) -> None:

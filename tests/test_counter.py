@@ -1,8 +1,6 @@
 """The counter against a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,6 +9,7 @@ from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
 from tests.counting import PATIENCE, TIMEOUT, calls, counting, writers
+from tests.intercepted import Deliver, intercepted
 
 
 @pytest.mark.gen_test
@@ -22,6 +21,35 @@ async def test_many_at_once_each_get_their_own_number(settings: Settings, valkey
         assert valkey.get("counter") == "1000"
         # They came in one turn of the loop: one batch.
         assert calls(valkey, "incrby") == 1
+
+
+@pytest.mark.gen_test
+async def test_visits_that_come_one_by_one_without_a_break_share_a_batch(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    """As from connections that are read one after the other."""
+    async with counting(settings) as counter:
+        await counter.increment()
+        visits = []
+        for _ in range(30):
+            visits.append(asyncio.create_task(counter.increment()))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*visits) == list(range(2, 32))
+        assert calls(valkey, "incrby") == 2
+
+
+@pytest.mark.gen_test
+async def test_an_endless_stream_of_visits_does_not_hold_up_the_first(
+    settings: Settings, valkey: ValkeyServer
+) -> None:
+    async with counting(settings) as counter:
+        await counter.increment()
+        visits = [asyncio.create_task(counter.increment())]
+        while not visits[0].done():
+            visits.append(asyncio.create_task(counter.increment()))
+            await asyncio.sleep(0)
+        await asyncio.gather(*visits)
+        assert calls(valkey, "incrby") > 2
 
 
 @pytest.mark.gen_test
@@ -126,48 +154,20 @@ async def test_a_hung_redis_fails_in_time_and_counts_at_most_once(
         assert int(valkey.get("counter") or 0) <= 3
 
 
-@asynccontextmanager
-async def proxied(valkey: ValkeyServer, keeps_reply: Callable[[bytes], bool]) -> AsyncIterator[int]:
-    """A proxy that passes every command on, and ends the connection instead of passing some replies back."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        from_valkey, to_valkey = await asyncio.open_connection(LOOPBACK, valkey.port)
-        try:
-            while data := await reader.read(65536):
-                to_valkey.write(data)
-                reply = await from_valkey.read(65536)
-                if keeps_reply(data):
-                    break
-                writer.write(reply)
-        finally:
-            to_valkey.close()
-            writer.close()
-
-    proxy = await asyncio.start_server(forward, LOOPBACK, 0)
-    yield proxy.sockets[0].getsockname()[1]
-    proxy.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 @pytest.mark.gen_test
 async def test_a_batch_whose_reply_was_lost_is_sent_again_and_counted_once(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
     lost: list[bytes] = []
 
-    def keeps_reply(data: bytes) -> bool:
-        if b"EVAL" in data and len(lost) < 2:
-            lost.append(data)
-            return True
-        return False
+    async def fate(command: bytes, deliver: Deliver) -> bytes | None:
+        reply = await deliver(command)
+        if b"EVAL" in command and len(lost) < 2:
+            lost.append(command)
+            return None
+        return reply
 
-    async with proxied(valkey, keeps_reply) as port:
+    async with intercepted(valkey, fate) as port:
         failures: list[str] = []
         async with counting(settings.model_copy(update={"redis_port": port}), failures) as counter:
             assert await asyncio.gather(*(counter.increment() for _ in range(3))) == [1, 2, 3]

@@ -138,7 +138,7 @@ def test_a_look_up_that_breaks_hides_no_failure(
     held.break_off(arrived=True)
     held.loop.pass_time(LONGEST_PAUSE)
     held.answer(ReadOnlyError("READONLY"))
-    assert (asked, held.failures) == ([False], ["connection", "read only"])
+    assert (asked, held.failures) == ([False, False], ["connection", "read only"])
     held.loop.pass_time(LONGEST_PAUSE)
     later = held.come(2)
     held.deliver()

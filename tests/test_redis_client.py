@@ -1,9 +1,11 @@
 """Every way to reach Redis, each against a real server."""
 
 import asyncio
+import signal
 import ssl
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,20 +15,26 @@ from redis.asyncio import Redis
 from app.counter import Counter, CounterUnavailable
 from app.redis_client import make_redis
 from app.settings import Settings
-from dev.valkey import LOOPBACK, free_port
+from dev.valkey import LOOPBACK
 from tests.conftest import SentinelServer, StartService, ValkeyServer
 from tests.service import eventually
 
 
-async def count(settings: Settings) -> int:
+@asynccontextmanager
+async def counting(settings: Settings, patience: float = 2.0) -> AsyncIterator[Counter]:
     redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
-    counter = Counter(redis, reading_redis, settings.counter_key, 2.0, 2.0)
+    counter = Counter(redis, reading_redis, settings.counter_key, settings.redis_timeout, patience)
     try:
-        return await counter.increment()
+        yield counter
     finally:
         await counter.aclose()
         for client in clients:
             await client.aclose()
+
+
+async def count(settings: Settings) -> int:
+    async with counting(settings) as counter:
+        return await counter.increment()
 
 
 @pytest.mark.gen_test
@@ -90,6 +98,39 @@ def test_a_password_rotated_in_its_file_needs_no_restart(
     assert not any("first" in line or "second" in line for line in service.raw)
 
 
+def test_a_file_that_is_no_setting_is_survived_until_it_is_mended(
+    valkey: ValkeyServer, start_service: StartService, tmp_path: Path
+) -> None:
+    """What a restart would not mend must not make liveness fail."""
+    service = start_service(valkey, SECRETS_DIR=tmp_path).wait_until_ready()
+    flag = tmp_path / "REDIS_TLS"
+    flag.write_text("maybe")
+    with valkey.client as client:
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    eventually(lambda: service.get("/readyz").body == b"redis: authentication\n", "not ready")
+    assert service.get("/healthz").body == b"degraded\n"
+    assert service.get("/").status == 503
+    assert service.get("/api/v1/counter").status == 503
+    service.line("the credentials cannot be read", reason="REDIS_TLS is 'maybe', allowed: true or false")
+    flag.unlink()
+    service.wait_until_ready()
+    assert service.count() == 1
+
+
+def test_such_a_file_at_the_start_is_waited_out(
+    valkey: ValkeyServer, start_service: StartService, tmp_path: Path
+) -> None:
+    valkey.stop()
+    service = start_service(valkey, SECRETS_DIR=tmp_path)
+    service.line("waiting for redis", reason="connection")
+    flag = tmp_path / "REDIS_TLS"
+    flag.write_text("maybe")
+    valkey.start()
+    service.line("waiting for redis", reason="authentication")
+    flag.unlink()
+    service.wait_until_ready()
+
+
 @pytest.mark.gen_test
 async def test_secrets_without_a_password_suit_a_redis_without_one(
     valkey: ValkeyServer, tmp_path: Path
@@ -97,34 +138,6 @@ async def test_secrets_without_a_password_suit_a_redis_without_one(
     """The chart mounts a Secret always; Redis refuses an AUTH that it did not ask for."""
     settings = Settings(redis_host=LOOPBACK, redis_port=valkey.port, secrets_dir=tmp_path)
     assert await count(settings) == 1
-
-
-@pytest.mark.gen_test
-async def test_cluster(tmp_path: Path) -> None:
-    node = ValkeyServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    node.start()
-    try:
-        with node.client as client:
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-        settings = Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True)
-        await until_counted(settings)
-        redis = make_redis(settings)
-        assert await redis.ping()
-        await redis.aclose()
-    finally:
-        node.stop()
-
-
-async def until_counted(settings: Settings) -> None:
-    """The cluster takes a moment to see that it is whole."""
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                assert await count(settings) == 1
-            except CounterUnavailable:
-                await asyncio.sleep(0.02)
-            else:
-                return
 
 
 Certificates = dict[str, Path]
@@ -167,7 +180,10 @@ async def with_tls_in_front(
             pass
         writer.close()
 
+    forwarding: list[asyncio.Task[None] | None] = []
+
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        forwarding.append(asyncio.current_task())
         inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, server_port)
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
@@ -176,6 +192,7 @@ async def with_tls_in_front(
         await use(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        await asyncio.gather(*filter(None, forwarding), return_exceptions=True)
 
 
 @pytest.mark.gen_test(timeout=10)
@@ -199,6 +216,29 @@ async def test_tls_is_verified_both_ways(
                 await count(Settings.model_validate(where | lacking))
             assert raised.value.reason == "connection"
         assert valkey.get("counter") == "1"
+
+    await with_tls_in_front(valkey.port, certificates, use)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_redis_that_hangs_behind_tls_does_not_spoil_the_end(
+    valkey: ValkeyServer, certificates: Certificates, start_service: StartService
+) -> None:
+    async def use(port: int) -> None:
+        service = start_service(
+            REDIS_HOST=LOOPBACK,
+            REDIS_PORT=port,
+            REDIS_TLS="true",
+            REDIS_TLS_CA_FILE=certificates["ca.crt"],
+            REDIS_TLS_CERT_FILE=certificates["one.crt"],
+            REDIS_TLS_KEY_FILE=certificates["one.key"],
+        )
+        await asyncio.to_thread(service.wait_until_ready)
+        assert await asyncio.to_thread(service.count) == 1
+        service.signal(signal.SIGTERM)
+        # What speaks TLS lives in this loop, which does not run while it waits here.
+        assert service.wait() == 0, service.errors()
+        service.line("stopped")
 
     await with_tls_in_front(valkey.port, certificates, use)
 

@@ -189,3 +189,11 @@ def test_another_user_at_the_sentinels_needs_no_restart(
     eventually(lambda: guarded.service.get("/").status == 200, "counting again")
     assert guarded.service.value() == 2
     guarded.stop()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_sentinel_that_hangs_leaves_time_for_the_others(start_sentinel: StartSentinel) -> None:
+    hanging, other = start_sentinel(), start_sentinel()
+    hanging.pause()
+    assert await count(behind(hanging.port, other.port)) == 1
+    hanging.resume()

@@ -63,8 +63,8 @@
 {{- fail (printf "settings.REDIS_TIMEOUT is %v s, not below settings.REQUEST_TIMEOUT (%v s), and the service would refuse to start: a visitor must still get the answer when Redis does not, so lower the first or raise the second" $ping $request) }}
 {{- end }}
 {{- range $name, $probe := .Values.probes }}
-{{- if le (float64 $probe.timeoutSeconds) $ping }}
-{{- fail (printf "probes.%s.timeoutSeconds is %v, but the answer may wait %v s for Redis (settings.REDIS_TIMEOUT), so that an outage of Redis would count as a failure of the pod: raise the probe's timeout, or lower settings.REDIS_TIMEOUT" $name $probe.timeoutSeconds $ping) }}
+{{- if le (float64 $probe.timeoutSeconds) (mulf 2 $ping) }}
+{{- fail (printf "probes.%s.timeoutSeconds is %v, but the answer may wait %v s for Redis (twice settings.REDIS_TIMEOUT), so that an outage of Redis would count as a failure of the pod: raise the probe's timeout, or lower settings.REDIS_TIMEOUT" $name $probe.timeoutSeconds (mulf 2 $ping)) }}
 {{- end }}
 {{- end }}
 {{- $patience := mul .Values.probes.liveness.periodSeconds .Values.probes.liveness.failureThreshold }}

@@ -156,13 +156,13 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         ),
         (
             SERVICE,
-            {"settings": {"REDIS_TIMEOUT": 1.9}, "probes": {"readiness": {"timeoutSeconds": 1}}},
-            ["probes.readiness.timeoutSeconds is 1", "1.9 s", "raise the probe's timeout"],
+            {"probes": {"readiness": {"timeoutSeconds": 1}}},
+            ["probes.readiness.timeoutSeconds is 1", "1 s", "raise the probe's timeout"],
         ),
         (
             SERVICE,
-            {"settings": {"REDIS_TIMEOUT": 3, "REQUEST_TIMEOUT": 5}},
-            ["timeoutSeconds is ", "3 s", "settings.REDIS_TIMEOUT"],
+            {"settings": {"REDIS_TIMEOUT": 1.2}},
+            ["timeoutSeconds is 2", "2.4 s", "settings.REDIS_TIMEOUT"],
         ),
         (SERVICE, {"settings": {"REDIS_TIMEOUT": 2}}, ["REDIS_TIMEOUT is 2", "REQUEST_TIMEOUT (2 s)"]),
         (

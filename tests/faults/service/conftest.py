@@ -1,60 +1,63 @@
-"""Both products, services of the suite's own, and the table at the end."""
+"""The products, servers and services of the suite's own, and the table at the end."""
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pytest
 
-from tests.faults.service.line import Record
+from tests.conftest import StartService
+from tests.faults.service.line import LONGEST_ANSWER, Line, Record, fault
+from tests.faults.service.products import NO_REDIS, Product, redises, valkey
 from tests.faults.service.redis_proxy import RedisProxy
-from tests.faults.service.redis_servers import REDIS_SERVER, Server, redis_version
-from tests.faults.service.table import add_row, table
-from tests.service import ROOT
+from tests.faults.service.redis_servers import Server
+from tests.faults.service.visitors import PAUSE
+from tests.faults.table import FaultTable
 
-ROWS = "SERVICE_FAULT_ROWS"
-KEPT = ROOT / "docs" / "service-faults.md"
-NO_REDIS = "no redis-server on PATH, and REDIS_SERVER is not set: on Debian, apt-get install redis-server"
+TABLE = FaultTable("service")
 
 
-def pytest_configure() -> None:
-    if ROWS not in os.environ:
-        os.environ[ROWS] = tempfile.mkstemp(suffix=".jsonl")[1]
+def pytest_configure(config: pytest.Config) -> None:
+    TABLE.begin()
+    config.addinivalue_line("markers", "any_product: the server is not what breaks here, one product will do")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = Path(os.environ[ROWS])
-    if not rows.stat().st_size:
+    TABLE.show(terminalreporter)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Lines run on every product, those of `any_product` on Valkey."""
+    if "product" not in metafunc.fixturenames:
         return
-    terminalreporter.section(f"service faults; redis is {redis_version() or 'not installed'}")
-    terminalreporter.write(table(rows))
-    if os.environ.get("KEEP_TABLE"):
-        head = KEPT.read_text().split("\n| fault |")[0]
-        KEPT.write_text(f"{head.rstrip()}\n\n{table(rows)}")
-
-
-@pytest.fixture(params=["valkey", "redis"])
-def product(request: pytest.FixtureRequest) -> str:
-    if request.param == "redis" and REDIS_SERVER is None:
-        pytest.skip(NO_REDIS)
-    return str(request.param)
+    lines = [pytest.param(product, id=str(product).replace(" ", "-")) for product in (valkey(), *redises())]
+    if len(lines) == 1:
+        lines.append(pytest.param(None, marks=pytest.mark.skip(reason=NO_REDIS), id="redis"))
+    if metafunc.definition.get_closest_marker("any_product"):
+        del lines[1:]
+    metafunc.parametrize("product", lines)
 
 
 @pytest.fixture
 def record() -> Record:
-    return lambda row: add_row(Path(os.environ[ROWS]), row)
+    return TABLE.add
 
 
-MakeServer = Callable[..., Server]
+Kind = TypeVar("Kind", bound=Server)
+
+
+class MakeServer(Protocol):
+    """Starts a server that ends with the test: `make_server(Server, "--maxmemory", "3mb")`."""
+
+    def __call__(self, kind: type[Kind], *arguments: object) -> Kind: ...
 
 
 @pytest.fixture
-def make_server(product: str, tmp_path: Path) -> Iterator[MakeServer]:
-    """Start servers that end with the test: `make_server("--maxmemory", "3mb", kind=SentinelServer)`."""
+def make_server(product: Product, tmp_path: Path) -> Iterator[MakeServer]:
     servers: list[Server] = []
 
-    def make(*arguments: object, kind: type[Server] = Server) -> Server:
+    def make(kind: type[Kind], *arguments: object) -> Kind:
         server = kind(tmp_path / f"server-{len(servers)}", product, *arguments)  # type: ignore[arg-type]
         servers.append(server)
         server.start()
@@ -67,7 +70,34 @@ def make_server(product: str, tmp_path: Path) -> Iterator[MakeServer]:
 
 @pytest.fixture
 def server(make_server: MakeServer) -> Server:
-    return make_server()
+    return make_server(Server)
+
+
+StartLine = Callable[..., AbstractContextManager[Line]]
+
+
+@pytest.fixture
+def start_line(server: Server, start_service: StartService, record: Record) -> StartLine:
+    """One line with a service of its own: `with start_line("Redis paused", REDIS_TIMEOUT=0.2) as line`.
+
+    Settings go to the service, as does `through`, the rest to `fault`.
+    """
+
+    @contextmanager
+    def start(
+        name: str,
+        through: Sequence[str] = (),
+        *,
+        ends: bool = False,
+        longest: float = LONGEST_ANSWER,
+        pause: float = PAUSE,
+        **settings: object,
+    ) -> Iterator[Line]:
+        service = start_service(server, through, **settings).wait_until_ready()
+        with fault(name, service, server, record, ends=ends, longest=longest, pause=pause) as line:
+            yield line
+
+    return start
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.service.balance import balance
 from tests.faults.service.redis_servers import Server
-from tests.faults.service.table import Row
-from tests.faults.service.visitors import Prober, Visitors
+from tests.faults.service.visitors import PAUSE, Prober, Visit, Visitors
 from tests.service import Service, eventually
 
 REQUEST_TIMEOUT = 2.0
@@ -16,7 +17,7 @@ REQUEST_TIMEOUT = 2.0
 LONGEST_ANSWER = REQUEST_TIMEOUT + 0.2
 LONGEST_RECOVERY = 5.0
 
-Record = Callable[[Row], None]
+Record = Callable[[Mapping[str, str]], None]
 
 
 class Line:
@@ -26,10 +27,19 @@ class Line:
         self.service = service
         self.visitors = visitors
         self.prober = prober
-        self.healthy_after: float | None = None
+        self.more: list[Visitors] = []
+        """Further visitors, perhaps of other processes, whom the block sent."""
+        self.others = 0
+        """Visits that the block sent itself, and of which nothing is known."""
 
-    def mended(self) -> None:
-        """Call it when the fault is over: measures how long until the service is healthy."""
+    def says(self, reason: str) -> None:
+        """Wait until the service says why it is not ready; it is alive all the same."""
+        expected = f"redis: {reason}\n"
+        eventually(lambda: self.service.get("/readyz").body.decode() == expected, f"not ready: {reason}")
+        assert self.service.get("/healthz").status == 200
+
+    def recovery(self) -> float:
+        """Return the seconds from now until the service is healthy."""
         mended = time.monotonic()
 
         def healthy() -> bool:
@@ -38,7 +48,44 @@ class Line:
             )
 
         eventually(healthy, "healthy again", 30)
-        self.healthy_after = time.monotonic() - mended
+        return time.monotonic() - mended
+
+    def sent(self) -> list[list[Visit]]:
+        """Return the visits of each group of visitors."""
+        return [visitors.sent for visitors in (self.visitors, *self.more)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault, as the visitors and the probes saw it."""
+
+    fault: str
+    server: str
+    visits: int
+    answered: int
+    lost: int
+    doubled: int
+    longest: float
+    healthy_after: float | None
+    healthz: str
+    readyz: str
+    memory: str
+
+    def cells(self) -> dict[str, str]:
+        """What stands in each column of the table, by its heading."""
+        return {
+            "fault": self.fault,
+            "server": self.server,
+            "visits": str(self.visits),
+            "answered 200": str(self.answered),
+            "lost": str(self.lost),
+            "doubled": str(self.doubled),
+            "longest answer, s": f"{self.longest:.2f}",
+            "healthy after, s": "" if self.healthy_after is None else f"{self.healthy_after:.1f}",
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "memory, MB": self.memory,
+        }
 
 
 def resident(service: Service) -> float:
@@ -56,53 +103,40 @@ def fault(
     server: Server,
     record: Record,
     *,
-    others: int = 0,
     ends: bool = False,
     longest: float = LONGEST_ANSWER,
+    pause: float = PAUSE,
 ) -> Iterator[Line]:
     """Judge the block by what visitors and probes saw during it, and by the counter afterwards.
 
-    `others` is how many visits the block itself may send. With `ends` the service does not outlive the block.
+    The end of the block is the end of the fault. With `ends` the service does not outlive the block. A
+    visitor comes again after `pause` seconds.
     """
-    with Visitors(service.port) as visitors, Prober(service) as prober:
+    with Visitors(service.port, pause=pause) as visitors, Prober(service) as prober:
         visitors.await_answers(200)
         before = resident(service)
         line = Line(service, visitors, prober)
         yield line
+        healthy_after = None if ends else line.recovery()
         if not ends:
             visitors.await_answers(200)
     memory = f"{before:.0f}" if ends else f"{before:.0f} → {resident(service):.0f}"
-    value = int(server.run("GET", "counter") or 0)
-    lost, doubled = balance(visitors, value, others)
+    lost, doubled = balance(line.sent(), int(server.run("GET", "counter") or 0), line.others)
+    sent = [visit for visits in line.sent() for visit in visits]
     row = Row(
         fault=name,
-        server=server.product,
-        visits=len(visitors.sent),
-        answered=len(visitors.answered),
+        server=str(server.product),
+        visits=len(sent),
+        answered=sum(visit.status == 200 for visit in sent),
         lost=lost,
         doubled=doubled,
-        longest=max(visit.seconds for visit in visitors.sent if visit.status > 0),
-        healthy_after=line.healthy_after,
+        longest=max(visit.seconds for visit in sent if visit.status > 0),
+        healthy_after=healthy_after,
         healthz=prober.told("/healthz"),
         readyz=prober.told("/readyz"),
         memory=memory,
     )
-    record(row)
+    record(row.cells())
     assert (row.lost, row.doubled) == (0, 0), row
     assert row.longest <= longest, row
-    assert line.healthy_after is None or line.healthy_after <= LONGEST_RECOVERY, row
-
-
-def balance(visitors: Visitors, value: int, others: int) -> tuple[int, int]:
-    """Return how many answered visits are not in the counter, and how many were counted twice.
-
-    An answered visit has a number of its own that the counter reached. Every number that no visitor was shown
-    needs a visit that was not answered with 200.
-    """
-    numbers = [visit.number for visit in visitors.answered if visit.number is not None]
-    assert len(numbers) == len(visitors.answered), "a 200 without a number"
-    beyond = sum(number > value for number in numbers)
-    shown_twice = len(numbers) - len(set(numbers))
-    unanswered = len(visitors.sent) - len(visitors.answered) + others
-    unexplained = value - len(set(numbers))
-    return max(beyond, -unexplained, 0) + shown_twice, max(unexplained - unanswered, 0)
+    assert healthy_after is None or healthy_after <= LONGEST_RECOVERY, row

@@ -1,35 +1,24 @@
-"""The servers that the faults happen to: Valkey from its package, and Redis where the machine has one."""
+"""The servers that the faults happen to: alone, watched by a Sentinel, in a Cluster."""
 
-import os
-import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from redis.exceptions import MovedError
+
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
+from tests.faults.service.products import Product
 from tests.service import eventually
-
-REDIS_SERVER = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
-"""Another Redis than the one on PATH: `REDIS_SERVER=/opt/redis-6.2/bin/redis-server make faults`."""
-
-
-def redis_version() -> str | None:
-    """Return the version of the machine's Redis, None if it has none."""
-    if REDIS_SERVER is None:
-        return None
-    told = subprocess.run([REDIS_SERVER, "--version"], capture_output=True, text=True, check=True).stdout
-    return told.partition("v=")[2].split()[0]
 
 
 class Server(ValkeyServer):
-    """One real server; `product` is valkey or redis."""
+    """One real server of some product."""
 
-    def __init__(self, folder: Path, product: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, product: Product, *arguments: str) -> None:
         super().__init__(folder, *arguments)
         self.product = product
         self.is_awaited = True
@@ -45,8 +34,8 @@ class Server(ValkeyServer):
             super()._wait_until_it_answers()
 
     def command(self) -> list[str]:
-        binary, *rest = super().command()
-        return [REDIS_SERVER if self.product == "redis" and REDIS_SERVER else binary, *rest]
+        _, *rest = super().command()
+        return [self.product.binary, *rest]
 
     def run(self, *command: object) -> Any:  # noqa: ANN401 - what Redis says
         with self.client as client:
@@ -59,17 +48,17 @@ class Server(ValkeyServer):
         self.process.wait()
         self.process = None
 
-    def commands(self) -> int:
-        """How many commands it has executed, those inside scripts included."""
-        return int(self.info("stats")["total_commands_processed"])
-
     def info(self, section: str) -> dict[str, Any]:
         with self.client as client:
             told: dict[str, Any] = client.info(section)
             return told
 
-    def memory(self) -> int:
-        return int(self.info("memory")["used_memory"])
+    def is_master(self) -> bool:
+        return bool(self.info("replication")["role"] == "master")
+
+    def is_in_step(self) -> bool:
+        """Whether this replica has all that its master has."""
+        return bool(self.info("replication")["master_link_status"] == "up")
 
 
 def wait_for(what: str, condition: Callable[[], bool], seconds: float = 30.0) -> None:
@@ -87,7 +76,7 @@ def wait_for(what: str, condition: Callable[[], bool], seconds: float = 30.0) ->
 class SentinelServer(Server):
     """Watches a master and promotes its replica."""
 
-    def __init__(self, folder: Path, product: str, master_port: int) -> None:
+    def __init__(self, folder: Path, product: Product, master_port: int) -> None:
         super().__init__(folder, product)
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "sentinel.conf"
@@ -106,14 +95,29 @@ class SentinelServer(Server):
 class ClusterNode(Server):
     """A node of a Cluster."""
 
-    def __init__(self, folder: Path, product: str) -> None:
+    def __init__(self, folder: Path, product: Product) -> None:
         super().__init__(folder, product, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
         self.port = next_low_port()
 
     @property
     def id(self) -> str:
-        told = self.run("CLUSTER", "MYID")
-        return told.decode() if isinstance(told, bytes) else str(told)
+        return str(self.run("CLUSTER", "MYID"))
+
+    def slot_of(self, key: str) -> int:
+        return int(self.run("CLUSTER", "KEYSLOT", key))
+
+    def serves(self, key: str) -> bool:
+        try:
+            self.run("EXISTS", key)
+        except MovedError:
+            return False
+        return True
+
+    def is_whole(self, size: int) -> bool:
+        """Whether this node sees a Cluster of so many nodes that has all slots."""
+        with self.client as client:
+            info: dict[str, str] = client.cluster("info")
+        return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == size
 
 
 def next_low_port() -> int:
@@ -131,17 +135,26 @@ def next_low_port() -> int:
         return port
 
 
-def join(nodes: list[ClusterNode], slots: list[range]) -> None:
-    """Make one Cluster of the nodes, each with its slots."""
-    for node, own in zip(nodes, slots, strict=True):
-        for start in range(own.start, own.stop, 4096):
-            node.run("CLUSTER", "ADDSLOTS", *range(start, min(start + 4096, own.stop)))
-        node.run("CLUSTER", "MEET", LOOPBACK, nodes[0].port)
-    for node in nodes:
-        wait_for("the cluster is whole", partial(is_whole, node, len(nodes)))
+def join(masters: list[ClusterNode]) -> None:
+    """Make one Cluster of the nodes, each with its part of the slots."""
+    bounds = [16384 * number // len(masters) for number in range(len(masters) + 1)]
+    for node, first, end in zip(masters, bounds, bounds[1:], strict=False):
+        # One command for each slot would take long, one for all is too long.
+        for start in range(first, end, 4096):
+            node.run("CLUSTER", "ADDSLOTS", *range(start, min(start + 4096, end)))
+        node.run("CLUSTER", "MEET", LOOPBACK, masters[0].port)
+    for node in masters:
+        wait_for("the cluster is whole", partial(node.is_whole, len(masters)))
 
 
-def is_whole(node: ClusterNode, size: int) -> bool:
-    with node.client as client:
-        info: dict[str, str] = client.cluster("info")
-    return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == size
+def add_replica(replica: ClusterNode, master: ClusterNode, masters: list[ClusterNode]) -> None:
+    """Give a master of the Cluster a replica that every master would vote for."""
+    replica.run("CLUSTER", "MEET", LOOPBACK, master.port)
+    # Only who knows the master by its id can become its replica.
+    wait_for("met", lambda: replica.run("CLUSTER", "REPLICATE", master.id) == "OK")
+    wait_for("in step", replica.is_in_step)
+
+    def is_known_to(node: ClusterNode) -> bool:
+        return replica.id in str(node.run("CLUSTER", "REPLICAS", master.id))
+
+    wait_for("known to all", lambda: all(map(is_known_to, masters)))

@@ -11,6 +11,7 @@ from types import TracebackType
 from tests.service import Service, eventually
 
 VISIT = b"POST /api/v1/counter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+READ = b"GET /api/v1/counter HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = re.compile(rb"HTTP/1\.1 (\d+) .*?content-length: (\d+)", re.IGNORECASE | re.DOTALL)
 NUMBER = re.compile(rb'"counter": (-?\d+)')
 PAUSE = 0.01
@@ -21,17 +22,21 @@ class Visit:
     """One request. `status` 0: the connection ended without an answer; -1: there was none to send it on."""
 
     began: float
-    seconds: float
+    ended: float
     status: int
-    number: int | None
-    detail: bytes
+    number: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
 
 
 class Visitors:
     """So many at a time, each on a connection of its own that is opened again when it breaks."""
 
-    def __init__(self, port: int, count: int = 32, pause: float = PAUSE) -> None:
+    def __init__(self, port: int, count: int = 32, pause: float = PAUSE, request: bytes = VISIT) -> None:
         self.port = port
+        self._request = request
         self.visits: list[Visit] = []
         self._count = count
         self._pause = pause
@@ -61,8 +66,8 @@ class Visitors:
     def sent(self) -> list[Visit]:
         return [visit for visit in list(self.visits) if visit.status >= 0]
 
-    def statuses(self) -> dict[int, int]:
-        return dict(Counter(visit.status for visit in list(self.visits)))
+    def statuses(self) -> Counter[int]:
+        return Counter(visit.status for visit in list(self.visits))
 
     async def _all(self) -> None:
         await asyncio.gather(*(self._one() for _ in range(self._count)))
@@ -72,7 +77,7 @@ class Visitors:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             except OSError:
-                self.visits.append(Visit(time.monotonic(), 0.0, -1, None, b""))
+                self.visits.append(Visit(time.monotonic(), time.monotonic(), -1))
                 await asyncio.sleep(0.1)
                 continue
             try:
@@ -83,9 +88,9 @@ class Visitors:
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         began = time.monotonic()
-        status, number, body, head = 0, None, b"", b""
+        status, number, head = 0, None, b""
         try:
-            writer.write(VISIT)
+            writer.write(self._request)
             head = await reader.readuntil(b"\r\n\r\n")
             found = HEAD.match(head)
             assert found, head
@@ -95,7 +100,7 @@ class Visitors:
                 number = int(shown[1])
         except (OSError, asyncio.IncompleteReadError):
             pass
-        self.visits.append(Visit(began, time.monotonic() - began, status, number, body))
+        self.visits.append(Visit(began, time.monotonic(), status, number))
         return status != 0 and b"Connection: close" not in head
 
 
