@@ -208,5 +208,3 @@ class Batches:
         for visit in visits:
             if visit.waits and (everyone or visit.until < latest_answer):
                 visit.number.set_exception(CounterUnavailable(failure.reason))
-                # Looked at, so that asyncio does not complain when the visitor leaves at this very moment.
-                visit.number.exception()

@@ -15,7 +15,7 @@ from typing import Any, TypeVarTuple
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
-from app.counter import Counter
+from app.counter import Counter, CounterUnavailable
 
 TIMEOUT = 0.5
 PATIENCE = 2.0
@@ -139,6 +139,13 @@ class Command:
 def value_on(server: Redis) -> int:
     held = server.get("counter") or b"0"
     return int(held) if held.isdigit() else 0
+
+
+def reason(task: asyncio.Task[int]) -> str:
+    """Why a visitor or reader, who was told, was not served."""
+    error = task.exception()
+    assert isinstance(error, CounterUnavailable), repr(error)
+    return error.reason
 
 
 class Network:

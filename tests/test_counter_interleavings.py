@@ -100,6 +100,7 @@ class Interleavings(RuleBasedStateMachine):
             for command in self.awaited:
                 self.reply(command, command.deliver())
             self.break_off(self.awaited[0], in_doubt, RedisConnectionError("lost"))
+            self.pause_ends()
 
     def new_process(self) -> Counter:
         network = self.any_redis()
@@ -192,7 +193,7 @@ class Interleavings(RuleBasedStateMachine):
     def pause_ends(self) -> None:
         self.loop.pass_time(LONGEST_PAUSE / 4)
 
-    @rule(seconds=st.sampled_from([TIMEOUT, PATIENCE]))
+    @rule(seconds=st.sampled_from([TIMEOUT / 4, TIMEOUT, PATIENCE / 2]))
     def time_passes(self, seconds: float) -> None:
         """Commands time out, and visitors run out of patience."""
         self.loop.pass_time(seconds)

@@ -1,9 +1,11 @@
 """Who is told what, and when: patience, failures that mend and those that do not, visitors who leave."""
 
 import asyncio
+import contextvars
 import gc
 import random
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import pytest
 from redis import Redis
@@ -16,19 +18,11 @@ from redis.exceptions import (
 )
 
 from app.batches import Visit
-from app.counter import CounterUnavailable
 from app.pace import LONGEST_PAUSE
-from tests.held_network import TIMEOUT, Command, HeldCounter
+from tests.held_network import TIMEOUT, HeldCounter, reason, value_on
 
 LONG = 60.0
 """Seconds; whatever is to happen has happened by then."""
-
-
-def reason(task: asyncio.Task[int]) -> str:
-    """Why a visitor or reader, who was told just now, was not served."""
-    error = task.exception()
-    assert isinstance(error, CounterUnavailable), repr(error)
-    return error.reason
 
 
 def moments_of_ends(held: HeldCounter, tasks: list[asyncio.Task[int]]) -> list[float]:
@@ -87,21 +81,6 @@ def test_a_command_that_is_never_answered_is_noticed(held: HeldCounter, name: st
     assert [reason(task) for task in tasks] == ["timeout"]
 
 
-def test_what_was_given_up_is_not_sent_for_ever(held: HeldCounter) -> None:
-    """Nobody waits for it any more; nobody hears of it either."""
-    held.registered()
-    visits = held.come(2)
-    held.break_off(arrived=False)
-    for visit in visits:
-        visit.cancel()
-    sent = len(held.commands)
-    held.loop.pass_time(LONG)
-    # A pause may have been under way.
-    assert len(held.commands) <= sent + 1
-    assert held.awaited is None
-    assert held.loop.run_until_complete(held.counter.settle()) is None
-
-
 def test_one_failure_turns_nobody_away_who_has_time(held: HeldCounter) -> None:
     """Neither those in the batch nor those who came after it was sent."""
     held.registered()
@@ -139,35 +118,34 @@ def test_what_does_not_mend_is_told_at_once_at_the_registration(
     assert (held.failures, held.loop.now) == ([word], 0.0)
 
 
-def test_a_lost_batch_is_told_at_once(held: HeldCounter, server: Redis) -> None:
-    """It may have been applied, and the record that would tell is gone: no later attempt can find out."""
+def test_settled_is_when_the_last_batch_is(held: HeldCounter) -> None:
     held.registered()
-    visits = held.come(2)
-    batch = held.awaited
-    assert batch is not None
-    held.break_off(arrived=True)
-    server.delete(batch.record)
-    held.loop.pass_time(LONGEST_PAUSE)
-    assert not any(visit.done() for visit in visits)
+    held.come()
+    held.come()
+    settling = held.loop.create_task(held.counter.settle())
+    held.loop.pass_time(TIMEOUT / 2)
+    assert not settling.done()
     held.deliver()
-    assert [reason(visit) for visit in visits] == ["refused"] * 2
-    # Whoever comes next is not kept.
-    held.loop.pass_time(LONGEST_PAUSE)
-    (visit,) = held.come()
-    held.deliver()
-    assert visit.result() == 4
+    assert settling.done()
+    assert value_on(held.server) == 3
 
 
-def test_a_writer_that_was_given_up_leaves_no_record(held: HeldCounter, server: Redis) -> None:
-    held.registered()
-    (visit,) = held.come()
-    held.break_off(arrived=False)
-    visit.cancel()
-    held.loop.pass_time(LONG)
-    (next_visit,) = held.come()
-    held.deliver()
-    assert next_visit.result() == 2
-    assert len(server.keys("*:writer:*")) == 1
+def test_a_batch_belongs_to_no_request(held: HeldCounter) -> None:
+    """Nor do its log lines, nor those of a read: others share them."""
+    request: ContextVar[str] = ContextVar("request", default="none")
+    seen: list[str] = []
+
+    def see(_: str) -> None:
+        seen.append(request.get())
+
+    held.counter._on_failure = held.counter._batches._on_failure = see
+    context = contextvars.copy_context()
+    context.run(request.set, "of one visitor")
+    tasks = context.run(held.come) + context.run(held.read)
+    held.answer(OutOfMemoryError("OOM"))
+    held.answer_read(OutOfMemoryError("OOM"))
+    assert [reason(task) for task in tasks] == ["out of memory"] * 2
+    assert seen == ["none"] * 2
 
 
 def test_visitors_who_are_gone_are_not_kept(held: HeldCounter) -> None:
@@ -198,76 +176,14 @@ def test_visitors_who_are_gone_are_not_kept(held: HeldCounter) -> None:
 
 
 def test_a_visitor_may_leave_at_the_moment_of_the_failure(held: HeldCounter) -> None:
-    (visit,) = held.come()
+    visits = held.come()
 
-    def leave(reason: str) -> None:
-        held.failures.append(reason)
-        # Before the visitor's own turn, after they were told.
-        held.loop.call_soon(visit.cancel)
+    def leave(_: str) -> None:
+        # The visitor is told next, and leaves before their own turn comes.
+        held.loop.call_soon(visits[0].cancel)
 
     held.counter._batches._on_failure = leave
     held.answer(OutOfMemoryError("OOM"))
-    assert visit.cancelled()
+    assert visits.pop().cancelled()
     gc.collect()
     assert held.complaints == []
-
-
-def batches(held: HeldCounter) -> list[Command]:
-    return [command for command in held.commands if command.name.startswith("eval")]
-
-
-def test_a_batch_in_doubt_keeps_its_number_when_the_report_of_its_failure_breaks(
-    held: HeldCounter, server: Redis
-) -> None:
-    held.registered()
-
-    def breaks(reason: str) -> None:
-        raise RuntimeError(reason)
-
-    held.counter._batches._on_failure = breaks
-    held.come(2)
-    batch = held.awaited
-    assert batch is not None
-    held.break_off(arrived=True)
-    held.counter._batches._on_failure = held.failures.append
-    sent = len(batches(held))
-    held.loop.pass_time(LONGEST_PAUSE)
-    later = held.come(2)
-    held.deliver()
-    assert [visit.result() for visit in later] == [4, 5]
-    assert batch.record not in {command.record for command in batches(held)[sent:]}
-    assert len(server.keys("*:writer:*")) == 1
-
-
-def test_a_look_up_that_breaks_hides_no_failure(
-    held: HeldCounter, monkeypatch: pytest.MonkeyPatch, server: Redis
-) -> None:
-    held.registered()
-    asked: list[bool] = []
-
-    async def breaks(*, inuse_connections: bool) -> None:
-        asked.append(inuse_connections)
-        raise RuntimeError("unexpected")
-
-    monkeypatch.setattr(held.network, "disconnect", breaks)
-    visits = held.come(2)
-    held.break_off(arrived=True)
-    held.loop.pass_time(LONGEST_PAUSE)
-    held.answer(ReadOnlyError("READONLY"))
-    assert (asked, held.failures) == ([False, False], ["connection", "read only"])
-    held.loop.pass_time(LONGEST_PAUSE)
-    later = held.come(2)
-    held.deliver()
-    assert [visit.result() for visit in visits + later] == [2, 3, 4, 5]
-    assert server.get("counter") == b"5"
-
-
-def test_an_end_while_a_batch_is_under_way_sends_nothing_more(held: HeldCounter, server: Redis) -> None:
-    """Its record must outlive it: without one, a copy that was sent again would be refused."""
-    held.registered()
-    held.come()
-    sent = len(held.commands)
-    held.loop.run_until_complete(held.counter.aclose())
-    held.loop.turn()
-    assert (held.awaited, len(held.commands)) == (None, sent)
-    assert len(server.keys("*:writer:*")) == 1
