@@ -21,8 +21,8 @@ from app.pace import Pace
 from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
 
 QUIET_TURNS = 4
-"""Turns of the loop without a new visit, after which a batch leaves. Between the answers of the last batch and
-the same visitors' next requests lie the turns that write, read and parse. Some 0.1 ms for a visitor alone."""
+"""Turns of the loop without a new visit, after which a batch leaves. Between the answers of the last batch
+and those visitors' next requests lie the turns that write, read and parse."""
 LONGEST_JOINING = 0.02
 """Seconds for which a batch waits for more, however many come."""
 
