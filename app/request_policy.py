@@ -1,6 +1,7 @@
 """What holds for every request: limits, identity, response headers, and how many are in flight."""
 
 import asyncio
+import math
 import re
 import secrets
 import time
@@ -17,9 +18,11 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 HUGE_REQUEST_ID = 1024
 """Longer than any client's; up to here an ID that is not well-formed is replaced without a word."""
 RETRY_AFTER_SECONDS = 1
-"""What a client is asked to wait who got a 503."""
+"""What a client who got a 503 is asked to wait at least."""
 FREE_REFUSALS_A_SECOND = 100
 """They take some hundredths of a core."""
+LONGEST_REST = 2.0
+"""Seconds; as long as a request may take."""
 
 
 class InFlight:
@@ -64,7 +67,7 @@ class Admission:
 
     To refuse costs the processor as much as to serve, and whoever is refused may come back at once. So only
     so many refusals a second are free. Beyond that the refused connections rest: their next requests are read
-    at that pace, and no later than the client was asked to come back.
+    at that pace, or after LONGEST_REST. Retry-After says so.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -89,9 +92,13 @@ class Admission:
         """Return how many seconds the connection of `request` rests now that it is answered."""
         return self._rests.get(request, 0.0)
 
+    def retry_after(self, request: object) -> int:
+        """Return the seconds after which whoever sent `request` should come back."""
+        return max(RETRY_AFTER_SECONDS, math.ceil(self.rest_after(request)))
+
     def _pace_refusal(self) -> float:
         now = self._clock()
-        rest = min(max(self._next_refusal - now, 0.0), RETRY_AFTER_SECONDS)
+        rest = min(max(self._next_refusal - now, 0.0), LONGEST_REST)
         self._next_refusal = now + rest + 1 / FREE_REFUSALS_A_SECOND
         return rest
 

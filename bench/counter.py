@@ -26,9 +26,12 @@ from tests.service import Service
 
 
 async def keep_asking(
-    port: int, connections: int, until: float, after_refusal: float
+    port: int, connections: int, until: float, *, heeds: bool
 ) -> tuple[int, int, list[float]]:
-    """Ask until a moment; return how many were answered 200 and 503, and the seconds of the former."""
+    """Ask until a moment; return how many were answered 200 and 503, and the seconds of the former.
+
+    Whoever heeds Retry-After stays away that long.
+    """
     answered, refused, seconds = 0, 0, []
 
     async def one() -> None:
@@ -45,32 +48,33 @@ async def keep_asking(
                 seconds.append(time.monotonic() - began)
             else:
                 refused += 1
-                await asyncio.sleep(after_refusal)
+                if heeds:
+                    asked = re.search(rb"[Rr]etry-[Aa]fter: (\d+)", head)
+                    assert asked  # noqa: S101 - every 503 of the service has it
+                    await asyncio.sleep(int(asked[1]))
         writer.close()
 
     await asyncio.gather(*(one() for _ in range(connections)))
     return answered, refused, seconds
 
 
-def load(
-    results: "Queue[Any]", ports: list[int], connections: int, seconds: float, after_refusal: float
-) -> None:
+def load(results: "Queue[Any]", ports: list[int], connections: int, seconds: float, *, heeds: bool) -> None:
     async def all_ports() -> list[tuple[int, int, list[float]]]:
         until = time.monotonic() + seconds
         return await asyncio.gather(
-            *(keep_asking(port, connections // len(ports), until, after_refusal) for port in ports)
+            *(keep_asking(port, connections // len(ports), until, heeds=heeds) for port in ports)
         )
 
     results.put(asyncio.run(all_ports()))
 
 
 def ask(
-    ports: list[int], connections: int, seconds: float, after_refusal: float = 0.0
+    ports: list[int], connections: int, seconds: float, *, heeds: bool = True
 ) -> tuple[int, int, list[float]]:
     """Load the services from one process; return answered, refused, and the seconds of every answer."""
     results: Queue[Any] = multiprocessing.get_context("spawn").Queue()  # type: ignore[assignment]
     process = multiprocessing.get_context("spawn").Process(
-        target=load, args=(results, ports, connections, seconds, after_refusal)
+        target=load, args=(results, ports, connections, seconds), kwargs={"heeds": heeds}
     )
     process.start()
     told = results.get()
@@ -182,15 +186,15 @@ def overload(seconds: float) -> None:
             ask([service.port], 64, 2.0)
             before, _, _ = ask([service.port], 64, seconds)
             for visitors in (64, 128, 320):
-                for after_refusal in (1.0, 0.0) if visitors > let_in else (1.0,):
+                for heeds in (True, False) if visitors > let_in else (True,):
                     with Prober(service) as prober:
-                        answered, refused, times = ask([service.port], visitors, seconds, after_refusal)
+                        answered, refused, times = ask([service.port], visitors, seconds, heeds=heeds)
                     after, _, _ = ask([service.port], 64, seconds)
                     row(
                         limit,
                         f"{visitors}",
                         f"{let_in}",
-                        "" if not refused else "after 1 s" if after_refusal else "at once",
+                        "" if not refused else "when asked to" if heeds else "at once",
                         f"{answered / seconds:.0f}",
                         f"{2 * answered / (before + after):.2f}",
                         f"{refused / seconds:.0f}",

@@ -8,6 +8,7 @@ from tornado.httputil import HTTPHeaders
 
 from app.request_policy import (
     FREE_REFUSALS_A_SECOND,
+    LONGEST_REST,
     RETRY_AFTER_SECONDS,
     Admission,
     InFlight,
@@ -111,9 +112,12 @@ def test_refusals_beyond_it_rest_in_turn_but_no_longer_than_asked_for() -> None:
     rests = [admission.rest_after(request) for request in crowd]
     assert rests[:3] == pytest.approx([0, 1 / FREE_REFUSALS_A_SECOND, 2 / FREE_REFUSALS_A_SECOND])
     assert rests == sorted(rests)
-    assert rests[-1] == RETRY_AFTER_SECONDS
+    assert rests[-1] == LONGEST_REST
+    assert admission.retry_after(crowd[0]) == RETRY_AFTER_SECONDS
+    assert admission.retry_after(crowd[-1]) == LONGEST_REST
+    assert all(admission.retry_after(request) >= admission.rest_after(request) for request in crowd)
     # A crowd that has gone is forgotten.
-    now += RETRY_AFTER_SECONDS + 1 / FREE_REFUSALS_A_SECOND
+    now += LONGEST_REST + 1 / FREE_REFUSALS_A_SECOND
     late = Request()
     admission.enter(late)
     assert admission.rest_after(late) == 0

@@ -13,12 +13,7 @@ from tornado.web import HTTPError, RequestHandler
 from app.counter import CounterUnavailable
 from app.handlers.negotiation import preferred
 from app.problem import CONTENT_TYPE, problem_body, title_of
-from app.request_policy import (
-    RETRY_AFTER_SECONDS,
-    RequestPolicy,
-    request_id_complaint,
-    request_id_of,
-)
+from app.request_policy import RequestPolicy, request_id_complaint, request_id_of
 
 FULL = "Too many requests are in flight; try again in a moment."
 
@@ -113,7 +108,7 @@ class BaseHandler(RequestHandler):
             status_code = 503
         self.set_status(status_code)
         if status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.set_header("Retry-After", str(RETRY_AFTER_SECONDS))
+            self.set_header("Retry-After", str(self.policy.admission.retry_after(self.request.connection)))
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         self.write_problem(status_code, kwargs.get("detail") or self._detail_of(status_code, exception))
