@@ -2,7 +2,8 @@
 
 import signal
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.faults.service.conftest import StartLine
 from tests.faults.service.line import Record, fault
 from tests.faults.service.redis_servers import Server
 from tests.faults.service.visitors import Visitors
-from tests.service import eventually
+from tests.service import Service, eventually
 
 pytestmark = pytest.mark.any_product
 
@@ -21,13 +22,21 @@ QUEUED = 500
 """More than the listener takes in at once, less than its backlog and MAX_IN_FLIGHT."""
 
 
+@contextmanager
+def standing_still(service: Service) -> Iterator[None]:
+    service.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        service.signal(signal.SIGCONT)
+
+
 def test_event_loop_blocked(start_line: StartLine) -> None:
     """As by a debugger or a throttled CPU: nothing runs for 3 s, then everything is late."""
     # For that long nobody can be answered: the bound holds from the moment that the process runs again.
     with start_line("the process does not run for 3 s", longest=3 + 2.2) as line:
-        line.service.signal(signal.SIGSTOP)
-        time.sleep(3)
-        line.service.signal(signal.SIGCONT)
+        with standing_still(line.service):
+            time.sleep(3)
 
 
 def test_file_descriptors_exhausted(server: Server, start_line: StartLine) -> None:
@@ -52,12 +61,12 @@ def test_sigterm_under_load(server: Server, start_line: StartLine) -> None:
     with start_line("SIGTERM under load", ends=True, pause=0.0, DRAIN_DELAY=0.5) as line:
         line.service.signal(signal.SIGTERM)
         line.service.line("draining")
-        line.service.signal(signal.SIGSTOP)
-        with Visitors(line.service.port, QUEUED) as queued:
-            line.more.append(queued)
-            eventually(lambda: length_of_queue(line.service.port) >= QUEUED, f"{QUEUED} in the queue")
-            time.sleep(0.5)
-            line.service.signal(signal.SIGCONT)
+        with ExitStack() as stack:
+            with standing_still(line.service):
+                queued = stack.enter_context(Visitors(line.service.port, QUEUED))
+                line.more.append(queued)
+                eventually(lambda: length_of_queue(line.service.port) >= QUEUED, f"{QUEUED} in the queue")
+                time.sleep(0.5)
             assert line.service.wait(5) == 0
     # Whoever was accepted was answered; a connection that comes when the listener is gone is refused.
     statuses = line.visitors.statuses() + queued.statuses()
