@@ -180,6 +180,7 @@ def record(name: str, line: Line) -> None:
 
 
 def without_names(told: str) -> str:
-    """A table that is kept names neither the machine nor the cluster that it was made on."""
+    """A table that is kept names neither the machine, the cluster nor the registry that it was made on."""
+    told = told.replace(f"{os.environ['REGISTRY']}/", "")
     told = re.sub(r"context «(?!production)[^»]+»", "context «test»", told)
     return re.sub(r"[\w.-]+@[\w-]+-\d+-\d+", "somebody@machine", told)
