@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -19,22 +19,17 @@ import structlog
 from app.counter_records import CounterRecords, Refused
 from app.pace import Pace
 from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
+from app.waiting import Patience, Waiter, turn_away
 
 QUIET_TURNS = 4
 """Turns of the loop without a new visit, after which a batch leaves. Between the answers of the last batch
 and those visitors' next requests lie the turns that write, read and parse."""
 LONGEST_JOINING = 0.02
 """Seconds for which a batch waits for more, however many come."""
+STOPPING = "stopping"
+"""Why those are not served who still wait when the process ends."""
 
 log = structlog.get_logger(__name__)
-
-
-class CounterUnavailable(Exception):
-    """The counter could not be read or moved. A visit that was to be counted may have been counted, once."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the counter is unavailable: {reason}")
-        self.reason = reason
 
 
 class Failure(NamedTuple):
@@ -47,17 +42,6 @@ class Failure(NamedTuple):
     """Another attempt may succeed while the visitors wait."""
     refused: bool = False
     """Redis does not know the writer any more."""
-
-
-class Visit(NamedTuple):
-    """A visitor who waits for a number, until a moment of the loop's clock."""
-
-    number: asyncio.Future[int]
-    until: float
-
-    @property
-    def waits(self) -> bool:
-        return not self.number.done()
 
 
 class Batches:
@@ -73,10 +57,12 @@ class Batches:
         """`timeout` bounds one command, `patience` a visitor's wait for more attempts; both in seconds."""
         self._records = records
         self._pace = Pace()
+        self._patience = Patience(self._pace, timeout, patience)
         self._timeout = timeout
-        self._patience = patience
         self._on_failure = on_failure
-        self._waiting: deque[Visit] = deque()
+        self._waiting: deque[Waiter] = deque()
+        self._batch: Sequence[Waiter] = ()
+        """Those whose batch is under way."""
         self._work: asyncio.Task[None] | None = None
         self._writer: str | None = None
         self._given_up: str | None = None
@@ -85,8 +71,7 @@ class Batches:
 
     async def count(self) -> int:
         """Count one visit; return its own number. Raises CounterUnavailable."""
-        loop = asyncio.get_running_loop()
-        visit = Visit(loop.create_future(), loop.time() + self._patience)
+        visit = self._patience.new_waiter()
         self._waiting.append(visit)
         if self._work is None or self._work.done():
             # In a context of its own: a batch belongs to no single request, neither do its log lines.
@@ -99,9 +84,11 @@ class Batches:
             await asyncio.wait([self._work])
 
     async def aclose(self) -> None:
-        """End what is under way; if nothing is, delete this process' record."""
+        """End what is under way and turn away who waits; if nothing is, delete this process' record."""
         if self._work is not None and not self._work.done():
             self._work.cancel()
+            await asyncio.wait([self._work])
+            turn_away((*self._batch, *self._waiting), STOPPING)
         elif self._writer is not None:
             # Left alone, it expires.
             with contextlib.suppress(*REDIS_TROUBLE):
@@ -114,9 +101,10 @@ class Batches:
             if self._writer is None and not await self._register():
                 continue
             await self._let_others_join()
-            batch = [visit for visit in self._waiting if visit.waits]
+            self._batch = [visit for visit in self._waiting if visit.waits]
             self._waiting.clear()
-            await self._send(batch)
+            await self._send(self._batch)
+            self._batch = ()
 
     async def _let_others_join(self) -> None:
         """Return when the loop has no further visit at hand."""
@@ -138,14 +126,14 @@ class Batches:
                 self._writer = await self._records.register()
         except Exception as error:
             failure = await self._failure(error)
-            self._dismiss(self._waiting, failure, everyone=not failure.may_mend)
+            self._patience.dismiss(self._waiting, everyone=not failure.may_mend)
             # While no batch takes them along, those who are gone would pile up.
             self._waiting = deque(visit for visit in self._waiting if visit.waits)
             return False
         self._sequence = 0
         return True
 
-    async def _send(self, batch: Sequence[Visit]) -> None:
+    async def _send(self, batch: Sequence[Waiter]) -> None:
         """Send the batch until it is counted, refused, or nobody waits for it."""
         in_doubt = False
         try:
@@ -160,8 +148,8 @@ class Batches:
                     failure = await self._failure(error)
                     lost = was_in_doubt and failure.refused
                     in_doubt = was_in_doubt or not failure.nothing_applied
-                    self._dismiss(batch, failure, everyone=lost or not failure.may_mend)
-                    self._dismiss(self._waiting, failure, everyone=False)
+                    self._patience.dismiss(batch, everyone=lost or not failure.may_mend)
+                    self._patience.dismiss(self._waiting, everyone=False)
                     if failure.refused:
                         self._give_up_writer()
                     if not in_doubt:
@@ -183,13 +171,13 @@ class Batches:
 
     async def _failure(self, error: Exception) -> Failure:
         """Understand why a command failed, and prepare for the next one."""
-        self._pace.failed()
         if isinstance(error, Refused):
             log.warning("refused as a writer", reason=str(error))
             failure = Failure("refused", nothing_applied=True, may_mend=True, refused=True)
         else:
             reason = failure_reason(error)
             failure = Failure(reason, reason in NOTHING_APPLIED, reason in MENDS_ITSELF)
+        self._pace.failed(failure.reason)
         if failure.reason in ELSEWHERE:
             # Whatever happens here, the failure must reach the visitors.
             with contextlib.suppress(Exception):
@@ -201,10 +189,3 @@ class Batches:
     def _give_up_writer(self) -> None:
         if self._writer is not None:
             self._given_up, self._writer = self._writer, None
-
-    def _dismiss(self, visits: Iterable[Visit], failure: Failure, *, everyone: bool) -> None:
-        """Tell everyone, or those for whom another attempt may come too late, that they were not served."""
-        latest_answer = asyncio.get_running_loop().time() + self._pace.pause + self._timeout
-        for visit in visits:
-            if visit.waits and (everyone or visit.until < latest_answer):
-                visit.number.set_exception(CounterUnavailable(failure.reason))

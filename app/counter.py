@@ -15,11 +15,12 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 
-from app.batches import Batches, CounterUnavailable
+from app.batches import STOPPING, Batches
 from app.counter_records import CounterRecords, NotAnInteger
 from app.pace import Pace
 from app.redis_client import RedisClient
-from app.redis_failures import failure_reason
+from app.redis_failures import ELSEWHERE, MENDS_ITSELF, failure_reason
+from app.waiting import CounterUnavailable, Patience, Waiter, turn_away
 
 __all__ = ["Counter", "CounterUnavailable"]
 
@@ -41,27 +42,31 @@ class Counter:
         the reason of every failed attempt."""
         self._records = CounterRecords(redis, reading_redis, key)
         self._read_pace = Pace()
+        self._read_patience = Patience(self._read_pace, timeout, patience)
         self._timeout = timeout
         self._on_failure = on_failure
         self._batches = Batches(self._records, timeout, patience, on_failure)
-        self._readers: list[asyncio.Future[int]] = []
+        self._readers: list[Waiter] = []
+        self._read_for: list[Waiter] = []
+        """Those whose read is under way."""
         self._reading: asyncio.Task[None] | None = None
 
     async def increment(self) -> int:
         """Count one visit and return its own number, the counter's value right after it.
 
-        Raises CounterUnavailable when `patience` is over (within one `timeout` of it), or at the first
-        failure that does not mend itself; the visit may have been counted then, but at most once.
+        Raises CounterUnavailable when `patience` is over (within one `timeout` of it), at the first failure
+        that does not mend itself, or at once where Redis has been failing for longer than `patience`; the
+        visit may have been counted then, but at most once.
         """
         return await self._batches.count()
 
     async def value(self) -> int:
-        """Return the value as of now or later, 0 before the first visit. Raises CounterUnavailable."""
-        reader: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        """Return the value as of now or later, 0 before the first visit. Waits and raises as `increment`."""
+        reader = self._read_patience.new_waiter()
         self._readers.append(reader)
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read(), context=contextvars.Context())
-        return await reader
+        return await reader.number
 
     async def settle(self) -> None:
         """Return when no batch is under way, once no visitor comes any more."""
@@ -69,35 +74,36 @@ class Counter:
 
     async def aclose(self) -> None:
         """Leave Redis; call it before Redis is closed."""
-        if self._reading is not None:
+        if self._reading is not None and not self._reading.done():
             self._reading.cancel()
+            await asyncio.wait([self._reading])
+            turn_away((*self._read_for, *self._readers), STOPPING)
         await self._batches.aclose()
 
     async def _read(self) -> None:
-        while self._readers:
+        while any(reader.waits for reader in self._readers):
             await self._read_pace.wait()
-            readers, self._readers = self._readers, []
-            answer = await self._read_once()
-            for reader in readers:
-                if reader.done():
-                    continue
-                if isinstance(answer, int):
-                    reader.set_result(answer)
-                else:
-                    reader.set_exception(CounterUnavailable(answer))
+            self._read_for, self._readers = self._readers, []
+            await self._read_once()
+            # Ahead of who came meanwhile, whose answer must not be older than they are.
+            self._readers[:0] = (reader for reader in self._read_for if reader.waits)
+            self._read_for = []
 
-    async def _read_once(self) -> int | str:
-        """Return the value, or why it is not to be had."""
+    async def _read_once(self) -> None:
+        """Answer those whose read this is, unless it fails and is worth another attempt."""
         try:
             async with asyncio.timeout(self._timeout):
                 value = await self._records.value()
-        except NotAnInteger:
-            reason = "not an integer"
         except Exception as error:
-            reason = failure_reason(error)
-            self._read_pace.failed()
+            reason = "not an integer" if isinstance(error, NotAnInteger) else failure_reason(error)
+            self._read_pace.failed(reason)
+            if reason in ELSEWHERE:
+                self._records.look_up_value_again()
+            self._on_failure(reason)
+            self._read_patience.dismiss(self._read_for, everyone=reason not in MENDS_ITSELF)
+            self._read_patience.dismiss(self._readers, everyone=False)
         else:
             self._read_pace.succeeded()
-            return value
-        self._on_failure(reason)
-        return reason
+            for reader in self._read_for:
+                if reader.waits:
+                    reader.number.set_result(value)

@@ -21,7 +21,7 @@ RECORD_SECONDS = 3600
 """Kept after the last batch. Longer than any visitor waits (REQUEST_TIMEOUT), or resending would be futile;
 short enough that the records of killed processes do not pile up. A process that counts nothing for longer
 registers anew, which costs it one more command."""
-UNUSED_RECORD_SECONDS = 60
+UNUSED_RECORD_SECONDS = 120
 """Kept before the first batch, which follows at once. Short: an outage may leave a record an attempt."""
 INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
@@ -43,6 +43,7 @@ class CounterRecords:
         """`reading_redis` is for `value`, which may be asked while another command is under way."""
         self._redis = redis
         self._reading_redis = reading_redis
+        self._value_is_elsewhere = False
         self._key = key
         self.script = (Path(__file__).parent / "count_batch.lua").read_text()
         self._digest = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest()
@@ -86,6 +87,9 @@ class CounterRecords:
 
     async def value(self) -> int:
         """Return the counter's value, 0 before the first visit. Raises NotAnInteger."""
+        if self._value_is_elsewhere:
+            self._value_is_elsewhere = False
+            await look_up_again(self._reading_redis)
         held = cast("bytes | None", await self._reading_redis.get(self._key))
         if held is None:
             return 0
@@ -95,8 +99,12 @@ class CounterRecords:
 
     async def look_up_again(self) -> None:
         """Make the next commands connect anew."""
+        self.look_up_value_again()
         await look_up_again(self._redis)
-        await look_up_again(self._reading_redis)
+
+    def look_up_value_again(self) -> None:
+        """Make the next `value` connect anew, once the one that may be under way has ended."""
+        self._value_is_elsewhere = True
 
     def record(self, writer: str) -> str:
         """Return the name of a writer's record, which lives in the counter's slot of a Redis Cluster."""

@@ -22,7 +22,7 @@ RETRY_AFTER_SECONDS = 1
 FREE_REFUSALS_A_SECOND = 100
 """They take some hundredths of a core."""
 LONGEST_REST = 2.0
-"""Seconds; as long as a request may take."""
+"""Seconds."""
 
 
 class InFlight:

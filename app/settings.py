@@ -120,7 +120,10 @@ class Settings(BaseSettings):
     """One command, with the connection it may have to open first."""
     counter_key: Text = "counter"
 
-    request_timeout: Seconds = 2.0
+    request_timeout: Seconds = 10.0
+    """Longer than a Redis pod that is replaced is away: its visitors wait then, and do not fail."""
+    body_timeout: Seconds = 2.0
+    """For a request's body to arrive: whoever is slow to send must not hold a place for as long."""
     max_in_flight: Annotated[int, Field(ge=1, description="a whole number, 1 or more")] = 1000
     idle_timeout: Seconds = 75.0
     """Keep-alive; must exceed the proxy's (60 s in ingress-nginx and ALB)."""

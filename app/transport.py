@@ -219,7 +219,7 @@ class LimitedRequest(HTTPMessageDelegate):
         if complaint is not None:
             self._refuse(400, complaint)
             return None
-        seconds = self._transport.policy.settings.request_timeout
+        seconds = self._transport.policy.settings.body_timeout
         self._deadline = asyncio.get_running_loop().call_later(
             seconds, self._refuse, 408, f"The request's body did not arrive within {seconds:g} seconds."
         )

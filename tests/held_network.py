@@ -16,6 +16,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
 from app.counter import Counter, CounterUnavailable
+from app.pace import LONGEST_PAUSE
 
 TIMEOUT = 0.5
 PATIENCE = 2.0
@@ -89,6 +90,7 @@ class Command:
             copies.append(max(other.sent for other in network.commands if other.network is network))
         self.sent: int = min(copies, default=next(moments))
         """When the first copy of it was sent; of a batch, the moment that it was put together."""
+        self.sent_at = asyncio.get_running_loop().time()
         self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.is_delivered = False
         self.is_rejected = False
@@ -239,6 +241,22 @@ class HeldCounter:
         assert command is not None, "no read is under way"
         command.answer(answer or command.deliver())
         self.loop.turn()
+
+    def refuse(self) -> None:
+        """Let whatever is under way fail as where nobody listens."""
+        for command in (self.awaited, self.awaited_read):
+            if command is not None:
+                command.answer(RedisConnectionError("refused"))
+        self.loop.turn()
+
+    def recover(self) -> None:
+        """Let the server answer all that comes within the longest pause."""
+        end = self.loop.now + LONGEST_PAUSE
+        while self.loop.now < end:
+            self.deliver()
+            if self.awaited_read is not None:
+                self.answer_read()
+            self.loop.pass_time(LONGEST_PAUSE / 20)
 
     def deliver(self) -> None:
         """Let the server answer, until nothing carries visits any more. Takes no time."""

@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.batches import Batches, CounterUnavailable
+from app.batches import Batches
 from app.counter_records import CounterRecords
 from app.redis_client import make_redis
 from app.settings import Settings
+from app.waiting import CounterUnavailable
 from tests.conftest import ValkeyServer
 from tests.intercepted import Deliver, intercepted
 

@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import BusyLoadingError, ConnectionError as RedisConnectionError
 
 from app.pace import LONGEST_PAUSE
-from tests.held_network import Command, HeldCounter
+from tests.held_network import PATIENCE, Command, HeldCounter
 
 OUTAGE = 20.0
 STEP = 0.01
@@ -72,13 +72,14 @@ def fail_for_long(held: HeldCounter) -> None:
     error = RedisConnectionError("refused")
     for come, awaited in ((held.come, lambda: held.awaited), (held.read, lambda: held.awaited_read)):
         list(moments_of_attempts(held, come, awaited, error))
+    held.loop.pass_time(PATIENCE)
     for command in (held.awaited, held.awaited_read):
         assert command is None
 
 
 def test_nobody_waits_for_a_pause_that_is_over(held: HeldCounter) -> None:
     fail_for_long(held)
-    held.loop.pass_time(OUTAGE)
+    held.loop.pass_time(LONGEST_PAUSE)
     (visit,), (reader,) = held.come(), held.read()
     held.answer_read()
     held.deliver()
@@ -92,7 +93,7 @@ def results(tasks: list[asyncio.Task[int]]) -> list[int]:
 
 def test_a_redis_that_is_back_is_used_at_full_speed(held: HeldCounter) -> None:
     fail_for_long(held)
-    held.loop.pass_time(OUTAGE)
+    held.loop.pass_time(LONGEST_PAUSE)
     # No time passes from here on.
     for number in range(1, 10):
         visits = held.come()

@@ -2,8 +2,9 @@
 
 import pytest
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import BusyLoadingError, ConnectionError as RedisConnectionError, OutOfMemoryError
 
+from app.pace import LONGEST_PAUSE
 from tests.held_network import HeldCounter, reason
 
 
@@ -35,17 +36,33 @@ def test_a_reader_gets_no_value_from_before_they_came(held: HeldCounter, server:
 @pytest.mark.parametrize(
     ("error", "word"),
     [
-        (RedisConnectionError("lost"), "connection"),
-        (TimeoutError(), "timeout"),
+        (OutOfMemoryError("OOM"), "out of memory"),
         (RuntimeError("a mistake somewhere"), "error"),
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "such a reply"), "error"),
     ],
 )
-def test_a_failed_read_is_told_and_reported_at_once(held: HeldCounter, error: Exception, word: str) -> None:
+def test_a_read_that_will_fail_again_is_told_and_reported_at_once(
+    held: HeldCounter, error: Exception, word: str
+) -> None:
     readers = held.read(2)
     held.answer_read(error)
     assert [reason(reader) for reader in readers] == [word] * 2
     assert (held.failures, held.loop.now) == ([word], 0.0)
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("lost"), TimeoutError(), BusyLoadingError("LOADING")])
+def test_a_read_that_may_mend_is_made_again(held: HeldCounter, server: Redis, error: Exception) -> None:
+    """Also for whoever came while it was under way."""
+    readers = held.read(2)
+    held.loop.pass_time(0.01)
+    readers += held.read()
+    held.answer_read(error)
+    server.set("counter", 5)
+    held.loop.pass_time(LONGEST_PAUSE)
+    held.answer_read()
+    assert [reader.result() for reader in readers] == [5, 5, 5]
+    assert len(held.failures) == 1
+    assert len(held.reads) == 2
 
 
 def test_a_value_that_is_none_is_reported(held: HeldCounter, server: Redis) -> None:

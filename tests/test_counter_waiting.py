@@ -17,9 +17,9 @@ from redis.exceptions import (
     RedisError,
 )
 
-from app.batches import Visit
-from app.pace import LONGEST_PAUSE
-from tests.held_network import TIMEOUT, HeldCounter, reason, value_on
+from app.pace import FORGOTTEN_AFTER, LONGEST_PAUSE
+from app.waiting import Waiter
+from tests.held_network import PATIENCE, TIMEOUT, HeldCounter, reason, value_on
 
 LONG = 60.0
 """Seconds; whatever is to happen has happened by then."""
@@ -118,6 +118,67 @@ def test_what_does_not_mend_is_told_at_once_at_the_registration(
     assert (held.failures, held.loop.now) == ([word], 0.0)
 
 
+def test_an_absence_shorter_than_the_patience_costs_time_and_no_error(held: HeldCounter) -> None:
+    """Visitors and readers come all the while, until the moment before Redis is back."""
+    held.registered()
+    tasks: list[asyncio.Task[int]] = []
+    back = held.loop.now + PATIENCE - TIMEOUT - 2 * LONGEST_PAUSE
+    while held.loop.now < back:
+        tasks += held.come() + held.read()
+        held.refuse()
+        held.loop.pass_time(0.05)
+    assert not any(task.done() for task in tasks)
+    held.recover()
+    assert sorted(task.result() for task in tasks[::2]) == list(range(2, len(tasks) // 2 + 2))
+    assert all(task.exception() is None for task in tasks)
+
+
+def test_in_an_absence_that_lasts_nobody_waits_for_nothing(held: HeldCounter) -> None:
+    """At most for one attempt, whoever comes with it; between two attempts not at all."""
+    held.registered()
+    came: list[tuple[float, asyncio.Task[int]]] = []
+    ended: dict[asyncio.Task[int], float] = {}
+    while held.loop.now < 20:
+        for task in held.come(3) + held.read(3):
+            came.append((held.loop.now, task))
+            task.add_done_callback(lambda task: ended.setdefault(task, held.loop.now))
+        held.refuse()
+        held.loop.pass_time(0.05)
+    late = [(moment, task) for moment, task in came if moment > PATIENCE]
+    waits = [ended[task] - moment for moment, task in late if task in ended]
+    # The last attempt may still be ahead.
+    assert len(waits) >= len(late) - 6
+    assert max(waits) <= LONGEST_PAUSE
+    assert sum(wait == 0 for wait in waits) > 0.8 * len(waits)
+    assert {reason(task) for task in ended} == {"connection"}
+
+
+def test_a_failure_of_long_ago_says_nothing_of_now(held: HeldCounter) -> None:
+    """Redis failed until everybody was gone, and is back; now a connection is cut, and that is all."""
+    held.registered()
+    while held.loop.now < 3 * PATIENCE:
+        tasks = held.come() + held.read()
+        held.refuse()
+        held.loop.pass_time(0.05)
+    held.loop.pass_time(2 * FORGOTTEN_AFTER)
+    tasks = held.come() + held.read()
+    held.refuse()
+    held.recover()
+    assert [task.exception() for task in tasks] == [None, None]
+
+
+def test_the_end_of_the_process_turns_away_who_waits(held: HeldCounter) -> None:
+    """Those whose batch or read is under way, and those who came after it was sent."""
+    held.registered()
+    tasks = held.come() + held.read()
+    held.loop.pass_time(0.01)
+    tasks += held.come() + held.read()
+    held.loop.run_until_complete(held.counter.aclose())
+    held.loop.turn()
+    assert [reason(task) for task in tasks] == ["stopping"] * 4
+    assert held.awaited is held.awaited_read is None
+
+
 def test_settled_is_when_the_last_batch_is(held: HeldCounter) -> None:
     held.registered()
     held.come()
@@ -153,7 +214,7 @@ def test_visitors_who_are_gone_are_not_kept(held: HeldCounter) -> None:
 
     def kept() -> int:
         gc.collect()
-        return sum(type(one) is Visit and one.number.get_loop() is held.loop for one in gc.get_objects())
+        return sum(type(one) is Waiter and one.number.get_loop() is held.loop for one in gc.get_objects())
 
     for _ in range(20):
         held.loop.pass_time(LONGEST_PAUSE)
@@ -164,7 +225,7 @@ def test_visitors_who_are_gone_are_not_kept(held: HeldCounter) -> None:
     del visit
     assert kept() == 0
     # Nor those who left while it may still mend.
-    held.loop.pass_time(LONGEST_PAUSE)
+    held.loop.pass_time(2 * FORGOTTEN_AFTER)
     (patient,) = held.come()
     leaving = held.come(20)
     for visitor in leaving:

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_two_keys_count_apart(valkey: ValkeyServer, start_service: StartService)
 
 def test_redis_away_at_start_is_no_crash(valkey: ValkeyServer, start_service: StartService) -> None:
     valkey.stop()
-    service = start_service(valkey)
+    service = start_service(valkey, REQUEST_TIMEOUT=1)
     assert (service.get("/readyz").status, service.get("/readyz").body) == (503, b"starting\n")
     assert service.get("/healthz").body == b"degraded\n"
     assert service.get("/").status == 503
@@ -49,7 +50,7 @@ def test_redis_away_at_start_is_no_crash(valkey: ValkeyServer, start_service: St
 
 
 def test_probes_through_an_outage_and_back(valkey: ValkeyServer, start_service: StartService) -> None:
-    service = start_service(valkey).wait_until_ready()
+    service = start_service(valkey, REQUEST_TIMEOUT=1).wait_until_ready()
     assert service.count() == 1
     valkey.stop()
     eventually(lambda: service.get("/readyz").body == b"redis: connection\n", "not ready")
@@ -60,6 +61,23 @@ def test_probes_through_an_outage_and_back(valkey: ValkeyServer, start_service: 
     service.wait_until_ready()
     assert service.get("/healthz").body == b"ok\n"
     assert service.count() == 2
+
+
+def test_a_redis_that_is_away_for_a_moment_costs_time_and_no_error(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    """Visits and reads alike."""
+    service = start_service(valkey, ADMIN_PORT=free_port()).wait_until_ready()
+    service.count()
+    valkey.stop()
+    with ThreadPoolExecutor(8) as visitors:
+        visits = [visitors.submit(service.count) for _ in range(4)]
+        reads = [visitors.submit(service.value) for _ in range(4)]
+        eventually(lambda: service.get("/readyz").body == b"redis: connection\n", "Redis is missed")
+        eventually(lambda: service.in_flight() == 8, "all of them wait")
+        valkey.start()
+    assert sorted(visit.result() for visit in visits) == [2, 3, 4, 5]
+    assert all(1 <= read.result() <= 5 for read in reads)
 
 
 def test_a_hung_redis_is_a_503_in_time_and_the_probes_answer(
@@ -355,7 +373,7 @@ def test_one_access_line_for_each_request(valkey: ValkeyServer, start_service: S
 
 def test_metrics_are_on_the_admin_port_only(valkey: ValkeyServer, start_service: StartService) -> None:
     port = free_port()
-    service = start_service(valkey, ADMIN_PORT=port, ENVIRONMENT="PROD").wait_until_ready()
+    service = start_service(valkey, ADMIN_PORT=port, ENVIRONMENT="PROD", REQUEST_TIMEOUT=1).wait_until_ready()
     service.count()
     service.get("/nope")
     text = service.metrics()

@@ -69,7 +69,7 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"REQUEST_TIMEOUT": "inf"}, "REQUEST_TIMEOUT is 'inf', allowed: seconds, above 0"),
         ({"IDLE_TIMEOUT": "nan"}, "IDLE_TIMEOUT is 'nan', allowed: seconds, above 0"),
         ({"DRAIN_DELAY": "-1"}, "DRAIN_DELAY is '-1', allowed: seconds, from 0"),
-        ({"REDIS_TIMEOUT": "2"}, "REDIS_TIMEOUT is 2, allowed: less than REQUEST_TIMEOUT (2)"),
+        ({"REDIS_TIMEOUT": "10"}, "REDIS_TIMEOUT is 10, allowed: less than REQUEST_TIMEOUT (10)"),
         ({"ADMIN_PORT": "8000"}, "ADMIN_PORT is 8000, allowed: another port than PORT"),
         ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT is '0', allowed: a whole number, 1 or more"),
         (

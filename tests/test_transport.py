@@ -22,7 +22,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ValkeySer
     valkey = ValkeyServer(tmp_path_factory.mktemp("valkey"))
     valkey.start()
     where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": valkey.port}
-    service = Service(settings={**where, "REQUEST_TIMEOUT": 0.6, "REDIS_TIMEOUT": 0.3})
+    service = Service(settings={**where, "BODY_TIMEOUT": 0.6})
     yield valkey, service.wait_until_ready()
     service.close()
     valkey.stop()
