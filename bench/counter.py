@@ -20,9 +20,10 @@ from redis import Redis
 
 from bench.footprint import resident_megabytes
 from dev.valkey import LOOPBACK, Valkey
+from tests.faults.service.prober import Prober
 from tests.faults.service.redis_proxy import RedisProxy
-from tests.faults.service.visitors import VISIT, Prober
 from tests.service import Service
+from tests.visitors import COUNT
 
 
 async def keep_asking(
@@ -38,7 +39,7 @@ async def keep_asking(
         nonlocal answered, refused
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
         while (began := time.monotonic()) < until:
-            writer.write(VISIT)
+            writer.write(COUNT.encoded())
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"[Cc]ontent-[Ll]ength: (\d+)", head)
             assert length  # noqa: S101 - every answer of the service has it

@@ -110,6 +110,10 @@ class Service:
         assert line is not None
         return line
 
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
     def wait_until_ready(self) -> "Service":
         eventually(lambda: self.get("/readyz").status == 200, "ready")
         return self

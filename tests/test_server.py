@@ -12,8 +12,8 @@ import pytest
 from app.request_policy import FREE_REFUSALS_A_SECOND
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
-from tests.faults.service.visitors import Visitors
 from tests.service import Service, eventually, run_to_end
+from tests.visitors import Visitors
 
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
@@ -159,7 +159,7 @@ def full(valkey: ValkeyServer, start_service: StartService) -> Iterator[Service]
 def test_a_crowd_that_comes_back_at_once_is_read_at_a_pace(full: Service) -> None:
     refusals = 2 * FREE_REFUSALS_A_SECOND
     began = time.monotonic()
-    with Visitors(full.port, count=20, pause=0) as crowd:
+    with Visitors(full.address, count=20, pause=0) as crowd:
         eventually(lambda: crowd.statuses().get(503, 0) >= refusals, "refused")
         assert set(crowd.statuses()) == {503}
     # The first and the last refusal of each connection are not paced.

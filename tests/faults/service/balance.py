@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate
 
-from tests.faults.service.visitors import Visit
+from tests.visitors import Visit
 
 
 def balance(processes: Sequence[Sequence[Visit]], value: int, others: int = 0) -> tuple[int, int]:
@@ -52,7 +52,7 @@ def windows_of(processes: Sequence[Sequence[Visit]], value: int) -> Iterator[tup
             if visit.status == 200:
                 continue
             first = highest[bisect_right(before, visit.began, key=moment)] + 1
-            last = lowest[bisect_left(after, visit.ended, key=moment)] - 1 if visit.status else value
+            last = lowest[bisect_left(after, visit.ended, key=moment)] - 1 if visit.status > 0 else value
             yield first, last
 
 

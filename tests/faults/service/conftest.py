@@ -12,8 +12,8 @@ from tests.faults.service.line import LONGEST_ANSWER, Line, Record, fault
 from tests.faults.service.products import NO_REDIS, Product, redises, valkey
 from tests.faults.service.redis_proxy import RedisProxy
 from tests.faults.service.redis_servers import Server
-from tests.faults.service.visitors import PAUSE
 from tests.faults.table import FaultTable
+from tests.visitors import PAUSE
 
 TABLE = FaultTable("service")
 

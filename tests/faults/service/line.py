@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.service.balance import balance
+from tests.faults.service.prober import Prober
 from tests.faults.service.redis_servers import Server
-from tests.faults.service.visitors import PAUSE, Prober, Visit, Visitors
 from tests.service import Service, eventually
+from tests.visitors import PAUSE, Visit, Visitors
 
 REQUEST_TIMEOUT = 2.0
 """The service's default."""
@@ -112,7 +113,7 @@ def fault(
     The end of the block is the end of the fault. With `ends` the service does not outlive the block. A
     visitor comes again after `pause` seconds.
     """
-    with Visitors(service.port, pause=pause) as visitors, Prober(service) as prober:
+    with Visitors(service.address, pause=pause) as visitors, Prober(service) as prober:
         visitors.await_answers(200)
         before = resident(service)
         line = Line(service, visitors, prober)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.service.balance import balance
-from tests.faults.service.visitors import Visit
+from tests.visitors import BROKEN, HUNG, Visit
 
 
 def shown(number: int, began: float, ended: float) -> Visit:
@@ -41,11 +41,12 @@ WITHOUT_3 = [visit for visit in FIVE if visit.number != 3]
         (failed(1.9, 5.9), True),
         # Already when it came the counter was beyond.
         (failed(4.6, 4.7), False),
-        (failed(4.6, 4.7, status=0), False),
+        (failed(4.6, 4.7, status=BROKEN), False),
         # It failed before number 2 was asked for, on the same process.
         (failed(1.6, 1.9), False),
         # Without an answer it may be under way for long.
-        (failed(1.6, 1.9, status=0), True),
+        (failed(1.6, 1.9, status=BROKEN), True),
+        (failed(1.6, 1.9, status=HUNG), True),
     ],
 )
 def test_a_visit_explains_a_number_of_its_time(visit: Visit, *, explains: bool) -> None:

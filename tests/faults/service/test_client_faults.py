@@ -11,12 +11,13 @@ import pytest
 from tests.faults.service.conftest import StartLine
 from tests.faults.service.line import resident
 from tests.faults.service.redis_servers import Server
-from tests.faults.service.visitors import VISIT
 from tests.service import Service, eventually
+from tests.visitors import COUNT
 
 pytestmark = pytest.mark.any_product
 
 IDLE_CONNECTIONS = 10_000
+VISIT = COUNT.encoded()
 ABORTIVE = b"\1\0\0\0\0\0\0\0"
 """SO_LINGER of no seconds: closing sends a reset, not an end."""
 MALFORMED = (

@@ -16,7 +16,7 @@ from tests.faults.service.redis_servers import (
     join,
     wait_for,
 )
-from tests.faults.service.visitors import READ, Visitors
+from tests.visitors import READ, Visitors
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "asked for"])
@@ -60,7 +60,7 @@ def test_cluster_slot_moves(masters: list[ClusterNode], start_service: StartServ
     service = start_service(here, REDIS_CLUSTER="true").wait_until_ready()
     with (
         fault("Cluster: the counter's slot moves", service, there, record) as line,
-        Visitors(service.port, count=4, request=READ) as readers,
+        Visitors(service.address, count=4, requests=[READ]) as readers,
     ):
         there.run("CLUSTER", "SETSLOT", slot, "IMPORTING", here.id)
         here.run("CLUSTER", "SETSLOT", slot, "MIGRATING", there.id)

@@ -13,8 +13,8 @@ from tests.faults.service.balance import balance
 from tests.faults.service.conftest import StartLine
 from tests.faults.service.line import Record, fault
 from tests.faults.service.redis_servers import Server
-from tests.faults.service.visitors import Visitors
 from tests.service import Service, eventually
+from tests.visitors import Visitors
 
 pytestmark = pytest.mark.any_product
 
@@ -63,7 +63,7 @@ def test_sigterm_under_load(server: Server, start_line: StartLine) -> None:
         line.service.line("draining")
         with ExitStack() as stack:
             with standing_still(line.service):
-                queued = stack.enter_context(Visitors(line.service.port, QUEUED))
+                queued = stack.enter_context(Visitors(line.service.address, count=QUEUED))
                 line.more.append(queued)
                 eventually(lambda: length_of_queue(line.service.port) >= QUEUED, f"{QUEUED} in the queue")
                 time.sleep(0.5)
@@ -108,8 +108,8 @@ def test_three_processes_share_the_counter(
     """Two of them are killed meanwhile: what they were answered for stays counted."""
     services = [start_service(server).wait_until_ready() for _ in range(3)]
     with (
-        Visitors(services[1].port) as others,
-        Visitors(services[2].port) as more,
+        Visitors(services[1].address) as others,
+        Visitors(services[2].address) as more,
         fault("two of three processes killed", services[0], server, record) as line,
     ):
         line.more += [others, more]
@@ -122,7 +122,9 @@ def test_stampede(server: Server, start_service: StartService) -> None:
     """Five processes under load find Redis again: the commands of its first second are few."""
     services = [start_service(server).wait_until_ready() for _ in range(5)]
     with ExitStack() as stack:
-        groups = [stack.enter_context(Visitors(service.port, 16, 0.05)) for service in services]
+        groups = [
+            stack.enter_context(Visitors(service.address, count=16, pause=0.05)) for service in services
+        ]
         for group in groups:
             group.await_answers(20)
         server.stop()
