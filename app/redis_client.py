@@ -140,10 +140,12 @@ def _from_sentinels(settings: Settings, options: dict[str, Any]) -> Redis:
 
 def _pool(settings: Settings, options: dict[str, Any]) -> BlockingConnectionPool:
     if settings.redis_url is not None:
-        where = dict(parse_url(settings.redis_url.get_secret_value()))
+        where: dict[str, Any] = dict(parse_url(settings.redis_url.get_secret_value()))
         # They come from CurrentCredentials, and redis-py refuses both.
         where.pop("username", None)
         where.pop("password", None)
+        # It asks for what is always so (see app.redis_url).
+        where.pop("ssl_cert_reqs", None)
     else:
         where = {"host": settings.redis_host, "port": settings.redis_port, "db": settings.redis_db}
         where["connection_class"] = SSLConnection if settings.redis_tls else Connection
@@ -151,9 +153,8 @@ def _pool(settings: Settings, options: dict[str, Any]) -> BlockingConnectionPool
         where |= _tls_options(settings)
     if "path" in where:
         del options["socket_keepalive"]
-    # What the settings say wins over the URL's query, except where Redis is.
     return BlockingConnectionPool(
-        max_connections=ONE_CONNECTION, timeout=settings.redis_timeout, **{**where, **options}
+        max_connections=ONE_CONNECTION, timeout=settings.redis_timeout, **where, **options
     )
 
 

@@ -27,6 +27,7 @@ from app.redis_client import make_redis
 from app.redis_failures import REDIS_TROUBLE
 from app.request_policy import RequestPolicy, make_policy
 from app.settings import Settings
+from app.telemetry.logs import log_loop_trouble
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 from app.transport import Transport
@@ -100,6 +101,7 @@ def _application(
 
 async def main(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotListen."""
+    asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
     policy = make_policy(settings)
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)

@@ -6,10 +6,12 @@ import sys
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from app.redis_url import complaint_about, speaks_tls
 
 HIGHEST_PORT = 65535
 HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")
@@ -56,6 +58,16 @@ def _blank_is_none(value: object) -> object:
     return None if text == "" else value
 
 
+def _utf_8(value: SecretStr | None) -> SecretStr | None:
+    # Python keeps other bytes of the environment as lone surrogates, which nobody can send.
+    if value is not None:
+        try:
+            value.get_secret_value().encode()
+        except UnicodeEncodeError:
+            raise ValueError("not UTF-8") from None
+    return value
+
+
 Port = Annotated[int, Field(ge=0, le=65535, description="a whole number from 0 to 65535")]
 Seconds = Annotated[
     float, Field(gt=0, le=86400, allow_inf_nan=False, description="seconds, above 0, at most 86400")
@@ -63,7 +75,12 @@ Seconds = Annotated[
 Delay = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False, description="seconds, from 0 to 86400")]
 Flag = Annotated[bool, Field(description="true or false")]
 Text = Annotated[str, Field(min_length=1, description="a text that is not empty")]
-Secret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), Field(description="a text")]
+Secret = Annotated[
+    SecretStr | None,
+    BeforeValidator(_blank_is_none),
+    AfterValidator(_utf_8),
+    Field(description="a text in UTF-8"),
+]
 ExistingFile = Annotated[Path, Field(description="the path of a readable file")]
 Names = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(_split), Field(description="names separated by commas")
@@ -108,7 +125,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[
         SecretStr | None,
         BeforeValidator(_blank_is_none),
-        Field(description="redis://, rediss:// or unix:// and not together with REDIS_HOST"),
+        AfterValidator(_utf_8),
+        Field(description="a URL in UTF-8 that begins with redis://, rediss:// or unix://"),
     ] = None
     redis_sentinels: Addresses = ()
     redis_sentinel_master: Text | None = None
@@ -167,24 +185,32 @@ class Settings(BaseSettings):
         return self
 
     def _redis_complaint(self) -> str | None:
-        given = self.model_fields_set
-        if self.redis_url is not None:
-            if clash := given & {"redis_host", "redis_sentinels", "redis_cluster"}:
-                name = min(clash).upper()
-                return f"REDIS_URL and {name} are both set, allowed: one of them, as each says where Redis is"
-            try:
-                url = urlsplit(self.redis_url.get_secret_value())
-                valid = url.scheme in {"redis", "rediss", "unix"} and url.port != 0
-            except ValueError:
-                valid = False
-            if not valid:
-                return (
-                    "REDIS_URL is (not shown), allowed: a URL that begins with redis://, rediss:// or unix://"
-                )
+        if self.redis_url is not None and (
+            complaint := self._url_complaint(self.redis_url.get_secret_value())
+        ):
+            return complaint
         if self.redis_cluster and self.redis_db:
             return (
                 f"REDIS_DB is {self.redis_db}, allowed: 0, as REDIS_CLUSTER is on and a cluster has no other"
             )
+        return None
+
+    def _url_complaint(self, url: str) -> str | None:
+        given = self.model_fields_set - ({"redis_cluster"} if not self.redis_cluster else set())
+        places = given & {"redis_host", "redis_port", "redis_db", "redis_sentinels", "redis_cluster"}
+        if places:
+            name = min(places).upper()
+            return f"REDIS_URL and {name} are both set, allowed: one of them, as each says where Redis is"
+        if complaint := complaint_about(url):
+            return f"REDIS_URL {complaint}"
+        if "redis_tls" in given and self.redis_tls is not speaks_tls(url):
+            return (
+                f"REDIS_TLS is {str(self.redis_tls).lower()} and REDIS_URL says otherwise, allowed: "
+                "leave REDIS_TLS off, and begin the URL with rediss:// for TLS, with redis:// for none"
+            )
+        files = sorted(given & {"redis_tls_ca_file", "redis_tls_cert_file", "redis_tls_key_file"})
+        if files and not speaks_tls(url):
+            return f"{files[0].upper()} is set, but REDIS_URL asks for no TLS, allowed: a rediss:// URL"
         return None
 
     def _sentinel_complaint(self) -> str | None:
@@ -251,6 +277,21 @@ def _read(secrets: Path | None) -> Settings:
         return Settings(_secrets_dir=secrets)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(dict(detail)) for detail in error.errors())) from None
+    except (SourceError, OSError):
+        raise SettingsError(_unreadable(secrets)) from None
+
+
+def _unreadable(secrets: Path | None) -> str:
+    """Find the file that cannot be read; what is in it is not shown."""
+    for name in Settings.model_fields if secrets else ():
+        for path in (Path(str(secrets)) / name, Path(str(secrets)) / name.upper()):
+            try:
+                if path.is_file():
+                    path.read_text()
+            except (OSError, UnicodeDecodeError):
+                found = f"{name.upper()} is (not shown), from the file '{path}'"
+                return f"{found}, allowed: a readable file in UTF-8"
+    return f"SECRETS_DIR is '{secrets}', allowed: a folder whose files can be read"
 
 
 def _complaint(detail: dict[str, Any]) -> str:

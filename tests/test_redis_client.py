@@ -38,7 +38,7 @@ async def test_host_and_database(valkey: ValkeyServer) -> None:
 async def test_url_with_user_password_and_database(valkey: ValkeyServer) -> None:
     with valkey.client as client:
         client.execute_command("ACL", "SETUSER", "visits", "on", ">p@ss/1", "~*", "+@all")
-    url = f"redis://visits:p%40ss%2F1@{LOOPBACK}:{valkey.port}/2?socket_timeout=99"
+    url = f"redis://visits:p%40ss%2F1@{LOOPBACK}:{valkey.port}/2"
     settings = Settings(redis_url=SecretStr(url))
     assert await count(settings) == 1
     with valkey.client as client:
@@ -103,6 +103,32 @@ def test_a_file_that_is_no_setting_is_survived_until_it_is_mended(
     flag.unlink()
     service.wait_until_ready()
     assert service.count() == 1
+
+
+@pytest.mark.parametrize("in_url", [False, True])
+def test_a_password_file_that_is_not_utf_8_is_survived_and_not_shown(
+    valkey: ValkeyServer, start_service: StartService, tmp_path: Path, *, in_url: bool
+) -> None:
+    """Neither as it stands nor quoted by the error of whoever reads it."""
+    around = f"redis://:%s@{LOOPBACK}:{valkey.port}" if in_url else "%s"
+    file = tmp_path / ("REDIS_URL" if in_url else "REDIS_PASSWORD")
+    valkey.set_password("swordfish")
+    file.write_text(around % "swordfish")
+    service = start_service(None if in_url else valkey, SECRETS_DIR=tmp_path).wait_until_ready()
+    file.write_bytes((around % "swordfish").encode() + b"\xff")
+    with valkey.client as client:
+        client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    eventually(lambda: service.get("/readyz").body == b"redis: authentication\n", "not ready")
+    assert service.get("/").status == 503
+    file.write_text(around % "swordfish")
+    service.wait_until_ready()
+    assert service.count() == 1
+    service.signal(signal.SIGTERM)
+    service.wait()
+    output = "".join(service.raw) + service.errors()
+    assert "the credentials cannot be read" in output
+    for form in ("swordfish", "c3dvcmRmaXNo", "Traceback"):
+        assert form not in output
 
 
 def test_such_a_file_at_the_start_is_waited_out(

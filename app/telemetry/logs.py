@@ -1,16 +1,24 @@
 """One logging set-up: every line, also of Tornado and redis-py, leaves through structlog."""
 
+import asyncio
 import logging
 import sys
+import threading
+from types import TracebackType
+from typing import Any
 
 import structlog
-from structlog.types import Processor
+from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
+from app.telemetry.exceptions import described, in_lines
+
+log = structlog.get_logger(__name__)
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send all logs to standard output, as JSON or for a terminal."""
+    """Send all logs to standard output, as JSON or for a terminal, and what nobody caught with them."""
+    as_json = settings.log_format == "json"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -18,9 +26,9 @@ def configure_logs(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-        if settings.log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        [_exceptions_as_data, structlog.processors.JSONRenderer()]
+        if as_json
+        else [_exceptions_in_lines, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
     )
     structlog.configure(
         processors=[
@@ -49,3 +57,48 @@ def configure_logs(settings: Settings) -> None:
     # asyncio and Tornado tell at info what the access log says already.
     for name in ("asyncio", "tornado.general", "tornado.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # A line that cannot be formatted or written: Python would print its arguments.
+    logging.raiseExceptions = False
+    sys.excepthook = _log_uncaught
+    sys.unraisablehook = _log_unraisable
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def log_loop_trouble(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio complains about. Its own way prints tasks, and so the words of their exceptions."""
+    log.error("trouble in the event loop", complaint=context["message"], exc_info=context.get("exception"))
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    log.critical("uncaught exception", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_in_thread(uncaught: threading.ExceptHookArgs) -> None:
+    log.critical("uncaught exception in a thread", exc_info=uncaught.exc_value)
+
+
+def _log_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    log.error("exception where none can be raised", exc_info=unraisable.exc_value)
+
+
+def _exceptions_as_data(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if (error := _exception_of(event)) is not None:
+        event["exception"] = described(error)
+    return event
+
+
+def _exceptions_in_lines(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if (error := _exception_of(event)) is not None:
+        event["exception"] = in_lines(described(error))
+    return event
+
+
+def _exception_of(event: EventDict) -> BaseException | None:
+    """Take `exc_info` out of an event, in each form that logging and structlog allow."""
+    given = event.pop("exc_info", None)
+    if isinstance(given, BaseException):
+        return given
+    if isinstance(given, tuple):
+        error: BaseException | None = given[1]
+        return error
+    return sys.exc_info()[1] if given else None

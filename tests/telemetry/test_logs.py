@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.service import ROOT, clean_environment
 
 PROGRAM = """
@@ -52,3 +54,67 @@ def test_level_and_console() -> None:
     lines = run(LOG_LEVEL="error", LOG_FORMAT="console")
     assert any("from tornado" in line for line in lines)
     assert not any("event here" in line for line in lines)
+
+
+HELD = "swordfish"
+LEAKS = f"""
+import asyncio, logging, os, sys, threading, urllib.parse, warnings
+from app.settings import Settings
+from app.telemetry.logs import configure_logs, log_loop_trouble
+import structlog
+configure_logs(Settings())
+
+def fail(password="{HELD}"):
+    held = password.encode() + b"\\xff"
+    held.decode()
+
+try:
+    fail()
+except ValueError as error:
+    structlog.get_logger("ours").error("failed", exc_info=True)
+    structlog.get_logger("ours").error("failed", exc_info=error)
+    logging.getLogger("tornado.application").error("Uncaught", exc_info=True)
+    logging.getLogger("asyncio").exception("went wrong")
+
+async def main():
+    asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
+    async def lost():
+        fail()
+    task = asyncio.create_task(lost())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del task
+    asyncio.get_running_loop().call_soon(fail)
+    await asyncio.sleep(0)
+
+asyncio.run(main())
+
+class Ending:
+    def __del__(self):
+        fail()
+
+Ending()
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+logging.getLogger("ours").error("%d", "{HELD}")
+fail()
+"""
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_no_logger_shows_what_an_exception_quotes_or_a_function_holds(log_format: str) -> None:
+    """Logged, never awaited, raised where none can be raised, in a thread, not caught at all."""
+    ended = subprocess.run(
+        [sys.executable, "-c", LEAKS],
+        cwd=ROOT,
+        env=clean_environment(LOG_FORMAT=log_format),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    output = ended.stdout + ended.stderr
+    assert output.count("UnicodeDecodeError") == 9
+    assert HELD not in output
+    assert ended.stderr == ""
