@@ -19,15 +19,13 @@ import structlog
 from app.counter_records import CounterRecords, Refused
 from app.pace import Pace
 from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
-from app.waiting import Patience, Waiter, turn_away
+from app.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
 
 QUIET_TURNS = 4
 """Turns of the loop without a new visit, after which a batch leaves. Between the answers of the last batch
 and those visitors' next requests lie the turns that write, read and parse."""
 LONGEST_JOINING = 0.02
 """Seconds for which a batch waits for more, however many come."""
-STOPPING = "stopping"
-"""Why those are not served who still wait when the process ends."""
 
 log = structlog.get_logger(__name__)
 
@@ -173,7 +171,7 @@ class Batches:
         """Understand why a command failed, and prepare for the next one."""
         if isinstance(error, Refused):
             log.warning("refused as a writer", reason=str(error))
-            failure = Failure("refused", nothing_applied=True, may_mend=True, refused=True)
+            failure = Failure(REFUSED, nothing_applied=True, may_mend=True, refused=True)
         else:
             reason = failure_reason(error)
             failure = Failure(reason, reason in NOTHING_APPLIED, reason in MENDS_ITSELF)

@@ -15,12 +15,12 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 
-from app.batches import STOPPING, Batches
+from app.batches import Batches
 from app.counter_records import CounterRecords, NotAnInteger
 from app.pace import Pace
 from app.redis_client import RedisClient
-from app.redis_failures import ELSEWHERE, MENDS_ITSELF, failure_reason
-from app.waiting import CounterUnavailable, Patience, Waiter, turn_away
+from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOT_AN_INTEGER, failure_reason
+from app.waiting import STOPPING, CounterUnavailable, Patience, Waiter, turn_away
 
 __all__ = ["Counter", "CounterUnavailable"]
 
@@ -95,7 +95,7 @@ class Counter:
             async with asyncio.timeout(self._timeout):
                 value = await self._records.value()
         except Exception as error:
-            reason = "not an integer" if isinstance(error, NotAnInteger) else failure_reason(error)
+            reason = NOT_AN_INTEGER if isinstance(error, NotAnInteger) else failure_reason(error)
             self._read_pace.failed(reason)
             if reason in ELSEWHERE:
                 self._records.look_up_value_again()

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from enum import StrEnum
 
 import structlog
+from redis.exceptions import ResponseError
 
 from app.redis_client import RedisClient, look_up_again
-from app.redis_failures import ELSEWHERE, failure_reason
+from app.redis_failures import ELSEWHERE, NOT_AN_INTEGER, failure_reason
 
 REUSE_SECONDS = 0.1
 """A burst of probes shares one answer this long; far below any probe's period."""
@@ -91,9 +92,7 @@ class Health:
             async with asyncio.timeout(self._timeout):
                 await self._redis.ping()
             async with asyncio.timeout(self._timeout):
-                # A read-only replica and a full server answer PING. This changes nothing, makes no key, and
-                # is refused there, as counting would be.
-                await self._redis.setrange(self._key, 0, "")
+                await self._could_write()
         except Exception as error:
             # Whatever it is, it may pass: a probe that failed for good would have the pod killed in vain.
             self._trouble = failure_reason(error)
@@ -105,3 +104,16 @@ class Health:
         else:
             self._trouble = None
         self._pinged_at = asyncio.get_running_loop().time()
+
+    async def _could_write(self) -> None:
+        """Raise what counting would, if the server is to blame.
+
+        A read-only replica and a full server answer PING. This changes nothing, makes no key, and is refused
+        there. A key of another type is looked at last and is not the server's fault: it concerns every pod
+        alike, so that nobody is served better without this one.
+        """
+        try:
+            await self._redis.setrange(self._key, 0, "")
+        except ResponseError as error:
+            if failure_reason(error) != NOT_AN_INTEGER:
+                raise

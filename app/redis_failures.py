@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 REDIS_TROUBLE = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What a command may raise when Redis, the network or the data is at fault."""
 
+NOT_AN_INTEGER = "not an integer"
+
 REASONS: dict[str, str] = {
     "LOADING": "loading",
     "READONLY": "read only",
@@ -39,7 +41,7 @@ REASONS: dict[str, str] = {
     "NOAUTH": "authentication",
     "WRONGPASS": "authentication",
     "NOPERM": "authentication",
-    "WRONGTYPE": "not an integer",
+    "WRONGTYPE": NOT_AN_INTEGER,
 }
 """By the code that an error reply begins with. Redis 6.2 wraps a script's errors: it may stand further on."""
 
@@ -93,10 +95,12 @@ def failure_reason(error: BaseException) -> str:
     if isinstance(error, ResponseError):
         # Only here the words are Redis': other errors quote host names and paths.
         text = str(error)
-        if "not an integer" in text:
-            return "not an integer"
+        if NOT_AN_INTEGER in text:
+            return NOT_AN_INTEGER
         if "overflow" in text:
             return "overflow"
+        if "ACL failure in script" in text:
+            return "authentication"
         if code := _CODE.search(text):
             return REASONS[code[1]]
     # Why each Sentinel gave no answer is told in this text alone.

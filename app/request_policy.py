@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from weakref import WeakKeyDictionary
 
 from tornado.httputil import HTTPHeaders
@@ -15,6 +15,9 @@ from tornado.httputil import HTTPHeaders
 from app.settings import Settings
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+FORWARDED = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([0-9.]+)(?::[0-9]+)?|([0-9A-Fa-f:.]+)")
+"""An entry of X-Forwarded-For: an IPv6 address in brackets or an IPv4 one, each with or without a port; or a
+bare IPv6 address."""
 HUGE_REQUEST_ID = 1024
 """Longer than any client's; up to here an ID that is not well-formed is replaced without a word."""
 RETRY_AFTER_SECONDS = 1
@@ -120,17 +123,20 @@ class RequestPolicy:
 
     def client_address(self, peer: str, headers: HTTPHeaders) -> str:
         """Return the visitor's address: the last X-Forwarded-For entry that is not a trusted proxy."""
-        address = peer
+        if not self.settings.trusted_proxies:
+            return peer
+        address = address_in(peer) or peer
         forwarded = ",".join(headers.get_list("X-Forwarded-For")).split(",")
         while self._is_trusted(address) and forwarded:
-            candidate = forwarded.pop().strip()
-            if not _is_address(candidate):
+            candidate = address_in(forwarded.pop().strip())
+            if candidate is None:
                 break
             address = candidate
         return address
 
     def _is_trusted(self, address: str) -> bool:
-        return _is_address(address) and any(
+        # A peer on a Unix socket has no address.
+        return address_in(address) is not None and any(
             ip_address(address) in network for network in self.settings.trusted_proxies
         )
 
@@ -169,9 +175,16 @@ def request_id_complaint(headers: HTTPHeaders) -> str | None:
     return None
 
 
-def _is_address(text: str) -> bool:
+def address_in(text: str) -> str | None:
+    """Return the IP address that an entry of X-Forwarded-For names, None if it names none.
+
+    Some proxies add the port (`192.0.2.1:4711`, `[2001:db8::1]:4711`); a socket for both kinds of addresses
+    writes IPv4 ones as `::ffff:192.0.2.1`.
+    """
+    found = FORWARDED.fullmatch(text)
     try:
-        ip_address(text)
+        address = ip_address((found[1] or found[2] or found[3]) if found else text)
     except ValueError:
-        return False
-    return True
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

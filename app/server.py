@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Any
 
 import structlog
 from tornado.netutil import bind_sockets
@@ -61,21 +60,18 @@ def make_app(
         ],
         policy,
         telemetry,
-        static_path=str(HERE / "static"),
-        static_handler_class=StaticHandler,
     )
 
 
 def make_admin_app(policy: RequestPolicy, metrics: Metrics, telemetry: RequestTelemetry) -> Application:
     """Build the application of the admin listener."""
-    return _application(metrics_routes(metrics), policy, telemetry, static_path=str(HERE / "static"))
+    return _application(metrics_routes(metrics), policy, telemetry)
 
 
 def _application(
     routes: list[Route],
     policy: RequestPolicy,
     telemetry: RequestTelemetry,
-    **settings: Any,  # noqa: ANN401 - Tornado's settings
 ) -> Application:
     def record(handler: RequestHandler) -> None:
         assert isinstance(handler, BaseHandler)  # noqa: S101 - every handler here is one
@@ -83,9 +79,11 @@ def _application(
             request_id=handler.request_id,
             method=str(handler.request.method),
             route=handler.route,
+            path=handler.request.path,
             status=handler.get_status(),
             seconds=handler.request.request_time(),
             client=handler.client_address,
+            user_agent=handler.request.headers.get("User-Agent", ""),
             quiet=handler.is_probe,
         )
 
@@ -94,8 +92,10 @@ def _application(
         policy=policy,
         log_function=record,
         template_path=str(HERE / "templates"),
+        # The admin listener's, too: its error pages have the same style.
+        static_path=str(HERE / "static"),
+        static_handler_class=StaticHandler,
         default_handler_class=NotFoundHandler,
-        **settings,
     )
 
 
@@ -163,8 +163,12 @@ async def drain(
         async with asyncio.timeout(settings.drain_timeout):
             # Who connected last, or was idle, may have a request on its way.
             await asyncio.sleep(LAST_REQUEST_SECONDS)
-            await policy.in_flight.wait_until_none()
-            await counter.settle()
+            # Whoever comes while the last batch settles is served like the others.
+            while True:
+                await policy.in_flight.wait_until_none()
+                await counter.settle()
+                if not await transport.has_request_at_hand():
+                    break
     except TimeoutError:
         log.warning("drain timed out", in_flight=len(policy.in_flight), seconds=settings.drain_timeout)
     await transport.close_all_connections()

@@ -9,10 +9,12 @@ import asyncio
 import contextlib
 import re
 import resource
+import socket
+import time
 from collections.abc import Awaitable
 from typing import Any
 
-from tornado.http1connection import HTTP1ServerConnection
+from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
     HTTPConnection,
@@ -21,6 +23,7 @@ from tornado.httputil import (
     HTTPMessageDelegate,
     RequestStartLine,
     ResponseStartLine,
+    format_timestamp,
 )
 from tornado.iostream import IOStream, UnsatisfiableReadError
 from tornado.web import Application
@@ -37,6 +40,8 @@ NO_LIMIT = 2**62
 """The body limit that Tornado gets: ours answers, Tornado's closes."""
 SPARE_DESCRIPTORS = 64
 """Not for visitors: what the process needs to listen, to log and to reach Redis again."""
+TURNS_TO_PARSE = 10
+"""Turns of the loop, at most, from a request's bytes in the kernel to its header in a delegate's hands."""
 REFUSED = "refused"
 """The route, in logs and metrics, of what was refused before any route was looked for."""
 
@@ -63,17 +68,32 @@ class Transport(HTTPServer):
         self._most_connections = max(1, descriptors - SPARE_DESCRIPTORS)
 
     def end_keep_alive(self) -> None:
-        """From now on every response closes its connection."""
+        """From now on every response that has not begun says that it closes its connection, and does."""
         self.conn_params.no_keep_alive = True
+        for request_conn in self._held.values():
+            assert isinstance(request_conn, HTTP1Connection)  # noqa: S101 - what HTTPServer makes
+            # Tornado decided when it read the request's header.
+            if request_conn._response_start_line is None:
+                request_conn._disconnect_on_finish = True
         self.keep_alive_ended.set()
 
-    def stop(self) -> None:
-        """Take in who has connected already, then stop listening: closing resets whoever is queued."""
-        for listener in self._sockets.values():
-            with contextlib.suppress(OSError):
-                while True:
-                    self._handle_connection(*listener.accept())
-        super().stop()
+    async def has_request_at_hand(self) -> bool:
+        """Tell whether a request is in flight, or arrives within some turns of the loop.
+
+        Bytes that nobody has read yet, or that the parser has not come to, are a request as well: to close
+        their connection would cut it off.
+        """
+        for _ in range(TURNS_TO_PARSE):
+            await asyncio.sleep(0)
+            if self.policy.in_flight or any(_has_unread(idle.stream.socket) for idle in self._idle.values()):
+                return True
+        return False
+
+    async def close_all_connections(self) -> None:
+        """Close them in one turn of the loop, so that none reads a request while another one is closed."""
+        for server_conn in list(self._idle.values()):
+            server_conn.stream.close()
+        await super().close_all_connections()
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         # Whoever waits for nothing makes room, so that a probe gets in whatever clients hold open.
@@ -130,10 +150,18 @@ class Transport(HTTPServer):
         answer["Content-Type"] = CONTENT_TYPE
         answer["Content-Length"] = str(len(body))
         answer["Connection"] = "close"
+        answer["Date"] = format_timestamp(time.time())
         client = peer if headers is None else self.policy.client_address(peer, headers)
         method = start_line.method if start_line else "other"
         self.telemetry.record(
-            request_id=request_id, method=method, route=REFUSED, status=status, seconds=0.0, client=client
+            request_id=request_id,
+            method=method,
+            route=REFUSED,
+            path=start_line.path.partition("?")[0] if start_line else "",
+            status=status,
+            seconds=0.0,
+            client=client,
+            user_agent=headers.get("User-Agent", "") if headers is not None else "",
         )
         return answer, b"" if method == "HEAD" else body
 
@@ -215,7 +243,7 @@ class LimitedRequest(HTTPMessageDelegate):
         self._start_line, self._headers = start_line, headers
         self._stream.in_request = True
         self._transport.hold(self._server_conn, self._connection)
-        complaint = framing_complaint(headers)
+        complaint = framing_complaint(start_line.version, headers)
         if complaint is not None:
             self._refuse(400, complaint)
             return None
@@ -292,7 +320,14 @@ class LimitedRequest(HTTPMessageDelegate):
         flushed.add_done_callback(lambda _: stream.close())
 
 
-def framing_complaint(headers: HTTPHeaders) -> str | None:
+def _has_unread(connected: socket.socket) -> bool:
+    try:
+        return bool(connected.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
+def framing_complaint(version: str, headers: HTTPHeaders) -> str | None:
     """Return what is wrong with how a request frames its body (RFC 9112, section 6), None if nothing is."""
     lengths = [part.strip() for value in headers.get_list("Content-Length") for part in value.split(",")]
     if len(set(lengths)) > 1 or not all(re.fullmatch(r"[0-9]+", length) for length in lengths):
@@ -300,6 +335,8 @@ def framing_complaint(headers: HTTPHeaders) -> str | None:
     encodings = headers.get_list("Transfer-Encoding")
     if encodings and lengths:
         return "The request has both Content-Length and Transfer-Encoding."
+    if encodings and version == "HTTP/1.0":
+        return "The request is HTTP/1.0, which has no Transfer-Encoding."
     if encodings and [encoding.lower() for encoding in encodings] != ["chunked"]:
         return "The request's Transfer-Encoding is not chunked."
     return None

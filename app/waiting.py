@@ -5,6 +5,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from app.pace import Pace
+from app.redis_failures import MENDS_ITSELF
+
+REFUSED = "refused"
+"""The reason when Redis no longer knows the writer: the next batch has another one."""
+STOPPING = "stopping"
+"""The reason when the process ends: another one, or the next, counts."""
 
 
 class CounterUnavailable(Exception):
@@ -13,6 +19,11 @@ class CounterUnavailable(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the counter is unavailable: {reason}")
         self.reason = reason
+
+    @property
+    def mends_itself(self) -> bool:
+        """Whether it may be available in a moment; otherwise it takes a person."""
+        return self.reason in MENDS_ITSELF or self.reason in {REFUSED, STOPPING}
 
 
 class Waiter(NamedTuple):

@@ -101,3 +101,16 @@ async def test_a_redis_that_is_slow_but_in_time_is_ready(settings: Settings, val
         proxy.delay = 0.3
         assert await health.redis_trouble() is None
         await redis.aclose()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("command", [("RPUSH", "counter", "x"), ("SET", "counter", "many")])
+async def test_a_key_that_holds_no_number_is_no_trouble_of_the_server(
+    settings: Settings, valkey: ValkeyServer, command: tuple[str, ...]
+) -> None:
+    """It concerns every pod alike: without any of them visitors would not even be told."""
+    with valkey.client as client:
+        client.execute_command(*command)
+    redis = make_redis(settings)
+    assert await Health(redis, "counter", 0.3).redis_trouble() is None
+    await redis.aclose()

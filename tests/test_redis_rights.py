@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from redis.exceptions import ResponseError
 
+from app.redis_failures import failure_reason
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
+from tests.counting import records_of
 from tests.service import ROOT
 from tests.test_redis_cluster import new_node, use_all
 
@@ -57,3 +60,22 @@ async def test_they_are_enough(valkey: ValkeyServer) -> None:
 @pytest.mark.gen_test(timeout=15)
 async def test_they_are_enough_in_a_cluster(node: ValkeyServer) -> None:
     await use_all(allow(node, f"{RIGHTS} {RIGHTS_IN_A_CLUSTER}", redis_cluster=True))
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_a_right_that_is_taken_away_later_leaves_nothing_half_done(valkey: ValkeyServer) -> None:
+    """Without its record a batch that is sent again would count again."""
+    settings = allow(valkey, RIGHTS)
+    async with records_of(settings) as records:
+        writer = await records.register()
+        assert await records.count(writer, 1, 2) == 2
+        for right in ("set", "incrby"):
+            allow(valkey, f"-{right}")
+            with pytest.raises(ResponseError) as refused:
+                await records.count(writer, 2, 3)
+            assert failure_reason(refused.value) == "authentication"
+            assert valkey.get("counter") == "2"
+            allow(valkey, f"+{right}")
+        assert await records.count(writer, 2, 3) == 5
+        assert await records.count(writer, 2, 3) == 5
+    assert valkey.get("counter") == "5"

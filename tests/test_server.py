@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.request_policy import FREE_REFUSALS_A_SECOND
+from app.telemetry.requests import LONGEST_PATH, LONGEST_USER_AGENT, shown
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import Service, eventually, run_to_end
@@ -201,6 +202,24 @@ def test_drain_answers_what_is_in_flight(
     assert service.errors() == ""
 
 
+def test_a_response_after_sigterm_ends_keep_alive_whenever_its_request_was_read(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    """Otherwise its client sends another request, into a connection that the drain is about to close."""
+    service = start_service(
+        valkey, ADMIN_PORT=free_port(), REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4
+    ).wait_until_ready()
+    valkey.pause()
+    with service.connect() as connection:
+        connection.sendall(VISIT)
+        eventually(lambda: service.in_flight() == 1, "in flight")
+        service.signal(signal.SIGTERM)
+        service.line("draining", in_flight=1)
+        valkey.resume()
+        assert b"Connection: close" in connection.recv(65536)
+    assert service.wait() == 0
+
+
 def test_drain_under_steady_requests_fails_none(valkey: ValkeyServer, start_service: StartService) -> None:
     """Clients stop coming once /readyz says so, as behind a Service; none of theirs may fail."""
     service = start_service(valkey, DRAIN_DELAY=0.5).wait_until_ready()
@@ -361,14 +380,43 @@ def test_hsts_when_set(valkey: ValkeyServer, start_service: StartService) -> Non
 def test_one_access_line_for_each_request(valkey: ValkeyServer, start_service: StartService) -> None:
     service = start_service(valkey, TRUSTED_PROXIES="127.0.0.0/8").wait_until_ready()
     service.get("/", X_Request_ID="seen-1", X_Forwarded_For="6.6.6.6, 203.0.113.9")
-    service.get("/secret-path?q=1", X_Request_ID="seen-2")
+    service.get("/no-page?q=hidden", X_Request_ID="seen-2", User_Agent="curl/8.0")
     line = service.line("request", request_id="seen-1")
     assert line["duration_ms"] >= 0
     assert (line["method"], line["route"], line["status"]) == ("GET", "/", 200)
     assert line["client"] == "203.0.113.9"
-    assert service.line("request", request_id="seen-2")["route"] == "unmatched"
-    assert not any("secret-path" in line for line in service.raw)
+    unmatched = service.line("request", request_id="seen-2")
+    assert (unmatched["route"], unmatched["path"]) == ("unmatched", "/no-page")
+    assert unmatched["user_agent"] == "curl/8.0"
+    assert not any("hidden" in line for line in service.raw)
     assert not any(line.get("route") == "/readyz" for line in service.lines)
+
+
+def test_what_clients_send_is_bounded_and_escaped_in_the_log(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    """It neither fills the log nor steers the terminal of whoever reads it."""
+    service = start_service(valkey).wait_until_ready()
+    assert shown("\x1b[2J\r\n\u202e", 200) == r"\x1b[2J\r\n\u202e"
+    for request in (
+        b"GET /" + b"a" * 5000 + b"?hidden HTTP/1.1\r\nHost: h\r\nX-Request-ID: long\r\nUser-Agent: "
+        b"" + b"u" * 5000 + b"\r\n\r\n",
+        b"GET /\xc3\xa4\xe2\x80\xae HTTP/1.1\r\nHost: h\r\nX-Request-ID: odd\r\nUser-Agent: \xff\x80\r\n\r\n",
+        b"GET /refused?hidden HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Request-ID: refused\r\n"
+        b"User-Agent: them\r\n\r\n0\r\n\r\n",
+    ):
+        with service.connect() as connection:
+            connection.sendall(request)
+            assert connection.recv(65536)
+    long = service.line("request", request_id="long")
+    assert long["path"] == "/" + "a" * (LONGEST_PATH - 1) + "…"
+    assert len(long["user_agent"]) == LONGEST_USER_AGENT + 1
+    odd = service.line("request", request_id="odd")
+    assert odd["path"].isascii()
+    assert odd["user_agent"].isascii()
+    refused = service.line("request", request_id="refused", status=400)
+    assert (refused["path"], refused["user_agent"]) == ("/refused", "them")
+    assert not any("hidden" in line for line in service.raw)
 
 
 def test_metrics_are_on_the_admin_port_only(valkey: ValkeyServer, start_service: StartService) -> None:
@@ -384,6 +432,13 @@ def test_metrics_are_on_the_admin_port_only(valkey: ValkeyServer, start_service:
     assert "process_resident_memory_bytes" in text
     assert service.get("/metrics").status == 404
     assert service.request("GET", "/", port=port).status == 404
+    head = service.request("HEAD", "/metrics", port=port)
+    assert (head.status, head.body) == (200, b"")
+    for path in ("/static/style.css", "/robots.txt", "/favicon.ico", "/nope"):
+        answer = service.request("GET", path, port=port, Accept="text/html")
+        assert "Server" not in answer.headers
+        assert answer.status == (200 if path in {"/static/style.css", "/robots.txt"} else 404)
+    assert not any("Traceback" in raw or '"exception"' in raw for raw in service.raw)
     valkey.stop()
     assert service.get("/").status == 503
     eventually(lambda: service.get("/readyz").status == 503, "not ready")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -83,6 +84,11 @@ def assert_problem(answer: Answer, status: int) -> None:
             400,
         ),
         (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        # Whoever speaks HTTP/1.0 knows nothing of it: it may be a proxy's mistake (RFC 9112, section 6.1).
+        (
+            b"POST /api/v1/counter HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (
             b"POST /api/v1/counter HTTP/1.1\r\n"
@@ -102,7 +108,9 @@ def assert_problem(answer: Answer, status: int) -> None:
 def test_malformed_requests_get_a_problem_and_count_nothing(
     service: Service, counted: Counted, request_bytes: bytes, status: int
 ) -> None:
-    assert_problem(only_answer(service.raw_exchange(request_bytes)), status)
+    answer = only_answer(service.raw_exchange(request_bytes))
+    assert_problem(answer, status)
+    assert parsedate_to_datetime(answer.headers["Date"]).tzinfo is not None
     assert counted() is None
     assert service.get("/healthz").body == b"ok\n"
 

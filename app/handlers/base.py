@@ -16,6 +16,9 @@ from app.problem import CONTENT_TYPE, problem_body, title_of
 from app.request_policy import RequestPolicy, request_id_complaint, request_id_of
 
 FULL = "Too many requests are in flight; try again in a moment."
+AWAY = "The counter is not available right now; try again in a moment."
+DETAILS = {HTTPStatus.NOT_FOUND.value: "There is nothing at this address."}
+BROKEN = "The counter is not available, and will not be until somebody who runs this service mends it."
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +40,7 @@ class BaseHandler(RequestHandler):
     """Probes answer whatever the load, the Host and the time; they bound themselves."""
 
     deadline: asyncio.TimerHandle | None = None
+    is_held = False
     is_admitted = False
 
     @property
@@ -70,6 +74,7 @@ class BaseHandler(RequestHandler):
     def prepare(self) -> Awaitable[None] | None:
         structlog.contextvars.bind_contextvars(request_id=self.request_id)
         self.policy.in_flight.hold(self.request.connection)
+        self.is_held = True
         if self.is_probe:
             return None
         self.is_admitted = self.policy.admission.enter(self.request.connection)
@@ -93,7 +98,9 @@ class BaseHandler(RequestHandler):
             self.deadline.cancel()
         if self.is_admitted:
             self.policy.admission.leave()
-        self.policy.in_flight.release(self.request.connection)
+        # Tornado refuses a method that it does not know before it calls prepare.
+        if self.is_held:
+            self.policy.in_flight.release(self.request.connection)
 
     def _give_up(self, task: asyncio.Task[Any] | None) -> None:
         if not self._finished:
@@ -161,14 +168,12 @@ class BaseHandler(RequestHandler):
         if isinstance(exception, Problem):
             return exception.detail
         if isinstance(exception, CounterUnavailable):
-            return "The counter is not available right now; try again in a moment."
-        if status == HTTPStatus.NOT_FOUND:
-            return "There is nothing at this address."
+            return AWAY if exception.mends_itself else BROKEN
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             return f"This address answers to {', '.join(self.allowed_methods()) or 'no method'} only."
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return "Something went wrong here; the request ID finds it in the log."
-        return "The request could not be understood."
+        return DETAILS.get(status, "The request could not be understood.")
 
 
 class ApiHandler(BaseHandler):

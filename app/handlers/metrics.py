@@ -18,6 +18,9 @@ class MetricsHandler(BaseHandler):
         self.set_header("Content-Type", self.metrics.CONTENT_TYPE)
         self.write(self.metrics.render())
 
+    def head(self) -> None:
+        self.get()
+
 
 def metrics_routes(metrics: Metrics) -> list[Route]:
     return [route(MetricsHandler, metrics=metrics)]

@@ -1,7 +1,7 @@
 """`GET /`: counts a visit and shows the page."""
 
 from app.counter import Counter
-from app.handlers.base import BaseHandler
+from app.handlers.base import BaseHandler, Problem
 from app.handlers.negotiation import preferred
 from app.handlers.routes import Route, route
 
@@ -15,11 +15,22 @@ class PageHandler(BaseHandler):
         self.counter = counter
 
     async def get(self) -> None:
+        self.refuse_prefetch()
         self.show(await self.counter.increment())
 
     async def head(self) -> None:
         """Answer as GET would, without counting."""
         self.show(await self.counter.value())
+
+    def refuse_prefetch(self) -> None:
+        """Raise Problem for a request that a browser sends before anybody visits.
+
+        Whatever is not a 2xx is thrown away, and the page is fetched anew when somebody does visit. A 4xx,
+        as nothing is wrong here.
+        """
+        purposes = self.request.headers.get("Sec-Purpose", "")
+        if "prefetch" in {purpose.partition(";")[0].strip() for purpose in purposes.split(",")}:
+            raise Problem(403, "This page counts its visits, so it is not fetched ahead of one.")
 
     def show(self, value: int) -> None:
         environment = self.policy.settings.environment

@@ -4,6 +4,10 @@ import structlog
 
 from app.telemetry.metrics import Metrics
 
+LONGEST_PATH = 200
+LONGEST_USER_AGENT = 200
+"""Characters that the access line shows; what is cut off ends in an ellipsis."""
+
 
 class RequestTelemetry:
     """What the transport and the application report to when a response is decided."""
@@ -18,12 +22,17 @@ class RequestTelemetry:
         request_id: str,
         method: str,
         route: str,
+        path: str,
         status: int,
         seconds: float,
         client: str,
+        user_agent: str,
         quiet: bool = False,
     ) -> None:
-        """Count and log one request; a quiet one (a probe) is logged at debug level."""
+        """Count and log one request; a quiet one (a probe) is logged at debug level.
+
+        `path` is without its query, which may hold secrets.
+        """
         self._metrics.observe_request(method, route, status, seconds)
         write = self._log.debug if quiet else self._log.info
         write(
@@ -31,7 +40,17 @@ class RequestTelemetry:
             request_id=request_id,
             method=method,
             route=route,
+            path=shown(path, LONGEST_PATH),
             status=status,
             duration_ms=round(seconds * 1000, 2),
             client=client,
+            user_agent=shown(user_agent, LONGEST_USER_AGENT),
         )
+
+
+def shown(text: str, longest: int) -> str:
+    """Return text of a client's as a log may show it: bounded, and with escapes for all but plain ASCII, so
+    that it can neither fill a log nor steer the terminal of whoever reads it."""
+    if not (text.isascii() and text.isprintable()):
+        text = text[:longest].encode("unicode_escape").decode()
+    return text if len(text) <= longest else f"{text[:longest]}…"

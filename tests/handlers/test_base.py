@@ -12,7 +12,7 @@ from tornado.web import Application
 from app.counter import Counter
 from app.health import Health
 from app.redis_client import make_redis
-from app.request_policy import make_policy
+from app.request_policy import InFlight, make_policy
 from app.server import make_app
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
@@ -53,3 +53,20 @@ async def test_a_request_that_takes_too_long_is_answered_and_ended(
     assert len(app.settings["policy"].in_flight) == 0
     valkey.resume()
     assert (await http_client.fetch(base_url)).code == 200
+
+
+@pytest.mark.gen_test
+async def test_a_request_is_released_as_often_as_it_was_held(
+    http_client: AsyncHTTPClient, base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the drain would take a response for finished that is still being written."""
+    held: list[object] = []
+    released: list[object] = []
+    monkeypatch.setattr(InFlight, "hold", lambda _, request: held.append(request))
+    monkeypatch.setattr(InFlight, "release", lambda _, request: released.append(request))
+    for method in ("GET", "BREW"):
+        response = await http_client.fetch(
+            f"{base_url}/version", method=method, allow_nonstandard_methods=True, raise_error=False
+        )
+        assert response.code == {"GET": 200, "BREW": 405}[method]
+    assert released == held

@@ -86,3 +86,26 @@ async def test_errors_are_problems_even_for_a_browser(
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["Retry-After"] == "1"
     assert valkey.get("counter") == "many"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        ("many", "until somebody who runs this service mends it"),
+        (str(2**63 - 1), "until somebody who runs this service mends it"),
+        (None, "try again in a moment"),
+    ],
+)
+async def test_a_503_says_whether_waiting_helps(
+    http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer, held: str | None, sentence: str
+) -> None:
+    if held is None:
+        valkey.stop()
+    else:
+        valkey.set("counter", held)
+    response = await http_client.fetch(
+        base_url + URL, method="POST", body="", raise_error=False, request_timeout=10
+    )
+    assert response.code == 503
+    assert sentence in json.loads(response.body)["detail"]

@@ -61,3 +61,32 @@ async def test_the_style_is_a_cached_file(http_client: AsyncHTTPClient, base_url
     assert int(style.headers["Cache-Control"].removeprefix("max-age=")) > 86400 * 300
     assert b"prefers-color-scheme: dark" in style.body
     assert style.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("version", ["nothash", "", None, "twice"])
+async def test_under_a_hash_that_is_not_its_own_a_file_is_not_kept(
+    http_client: AsyncHTTPClient, base_url: str, version: str | None
+) -> None:
+    """In a rollout, the file of the old version would stay in caches under the address of the new one."""
+    page = (await http_client.fetch(base_url)).body.decode()
+    own = re.findall(r"style\.css\?v=(\w+)", page)[0]
+    query = {None: "", "twice": f"?v={own}&v=nothash"}.get(version, f"?v={version}")
+    style = await http_client.fetch(f"{base_url}/static/style.css{query}")
+    assert style.headers["Cache-Control"] == "no-store"
+    assert "Expires" not in style.headers
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip, x"])
+async def test_a_prefetch_is_no_visit_and_is_thrown_away(
+    http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer, purpose: str
+) -> None:
+    """Whoever then does visit fetches the page anew, and is counted: browsers keep no 4xx."""
+    valkey.set("counter", "5")
+    headers = {"Sec-Purpose": purpose, "Accept": "text/html"}
+    response = await http_client.fetch(base_url, headers=headers, raise_error=False)
+    assert response.code == 403
+    assert response.headers["Cache-Control"] == "no-store"
+    assert valkey.get("counter") == "5"
+    assert b"Counter: 6" in (await http_client.fetch(base_url, headers={"Sec-Purpose": "other"})).body
