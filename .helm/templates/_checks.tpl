@@ -50,26 +50,63 @@
 {{- end }}
 {{- end }}
 
-{{/* Where a setting is not given, the number here is the service's own default (app/settings.py). */}}
+{{/* A setting's value, or the service's own default (app/settings.py) where it is not given: (list . name default). */}}
+{{- define "visits.setting" -}}
+{{- $given := index (index . 0).Values.settings (index . 1) }}
+{{- if kindIs "invalid" $given }}{{ index . 2 }}{{ else }}{{ $given }}{{ end }}
+{{- end }}
+
 {{- define "visits.timingChecks" -}}
-{{- $settings := .Values.settings }}
-{{- $drain := addf (default 0 $settings.DRAIN_DELAY) (ternary $settings.DRAIN_TIMEOUT 20 (kindIs "invalid" $settings.DRAIN_TIMEOUT | not)) }}
+{{- $ping := include "visits.setting" (list . "REDIS_TIMEOUT" 0.5) | float64 }}
+{{- $request := include "visits.setting" (list . "REQUEST_TIMEOUT" 10) | float64 }}
+{{- $body := include "visits.setting" (list . "BODY_TIMEOUT" 2) | float64 }}
+{{- $idle := include "visits.setting" (list . "IDLE_TIMEOUT" 75) | float64 }}
+{{- $drainTimeout := include "visits.setting" (list . "DRAIN_TIMEOUT" 20) | float64 }}
+{{- $drain := addf (include "visits.setting" (list . "DRAIN_DELAY" 0)) $drainTimeout }}
+{{- $absence := float64 .Values.redis.absenceSeconds }}
+{{- $proxy := float64 .Values.ingress.proxySeconds }}
 {{- if le (float64 .Values.terminationGracePeriodSeconds) $drain }}
 {{- fail (printf "terminationGracePeriodSeconds is %v, but a pod drains for up to %v s (settings.DRAIN_DELAY + settings.DRAIN_TIMEOUT) and would be killed before it ends: raise it above that, or shorten the drain" .Values.terminationGracePeriodSeconds $drain) }}
 {{- end }}
-{{- $ping := float64 (default 0.5 $settings.REDIS_TIMEOUT) }}
-{{- $request := float64 (default 2 $settings.REQUEST_TIMEOUT) }}
+{{- if lt $drainTimeout $request }}
+{{- fail (printf "settings.DRAIN_TIMEOUT is %v s, but one request may take %v s (settings.REQUEST_TIMEOUT) and would be cut off at a pod's end: raise the first, or lower the second" $drainTimeout $request) }}
+{{- end }}
 {{- if ge $ping $request }}
 {{- fail (printf "settings.REDIS_TIMEOUT is %v s, not below settings.REQUEST_TIMEOUT (%v s), and the service would refuse to start: a visitor must still get the answer when Redis does not, so lower the first or raise the second" $ping $request) }}
 {{- end }}
-{{- range $name, $probe := .Values.probes }}
+{{- if gt $body $request }}
+{{- fail (printf "settings.BODY_TIMEOUT is %v s, above settings.REQUEST_TIMEOUT (%v s): who is slow to send would hold a place for longer than anybody who waits for an answer; lower the first, or raise the second" $body $request) }}
+{{- end }}
+{{- if lt $request (addf $absence 2) }}
+{{- fail (printf "settings.REQUEST_TIMEOUT is %v s, less than redis.absenceSeconds + 2 (%v s), so that visitors would get errors while Redis' pod is replaced: raise the first, or lower redis.absenceSeconds if they may" $request (addf $absence 2)) }}
+{{- end }}
+{{- if ge $request $proxy }}
+{{- fail (printf "settings.REQUEST_TIMEOUT is %v s, not below ingress.proxySeconds (%v s): the controller would give up first and answer 504; lower the first, or raise the controller's time and tell it in ingress.proxySeconds" $request $proxy) }}
+{{- end }}
+{{- if le $idle $proxy }}
+{{- fail (printf "settings.IDLE_TIMEOUT is %v s, not above ingress.proxySeconds (%v s): the pod would close connections on which the controller is just sending a request; raise settings.IDLE_TIMEOUT" $idle $proxy) }}
+{{- end }}
+{{- include "visits.probeChecks" (list .Values.probes $ping $request $absence) }}
+{{- end }}
+
+{{/* (list probes ping request absence), the last three in seconds. */}}
+{{- define "visits.probeChecks" -}}
+{{- $probes := index . 0 }}
+{{- $ping := index . 1 }}
+{{- $request := index . 2 }}
+{{- $absence := index . 3 }}
+{{- range $name, $probe := $probes }}
 {{- if le (float64 $probe.timeoutSeconds) (mulf 2 $ping) }}
 {{- fail (printf "probes.%s.timeoutSeconds is %v, but the answer may wait %v s for Redis (twice settings.REDIS_TIMEOUT), so that an outage of Redis would count as a failure of the pod: raise the probe's timeout, or lower settings.REDIS_TIMEOUT" $name $probe.timeoutSeconds (mulf 2 $ping)) }}
 {{- end }}
 {{- end }}
-{{- $patience := mul .Values.probes.liveness.periodSeconds .Values.probes.liveness.failureThreshold }}
+{{- $patience := mul $probes.liveness.periodSeconds $probes.liveness.failureThreshold }}
 {{- if le (float64 $patience) $request }}
 {{- fail (printf "probes.liveness restarts a pod after %v s (periodSeconds × failureThreshold), but one request may take %v s (settings.REQUEST_TIMEOUT): raise probes.liveness.failureThreshold, or lower settings.REQUEST_TIMEOUT" $patience $request) }}
+{{- end }}
+{{- $ready := mul $probes.readiness.periodSeconds (sub $probes.readiness.failureThreshold 1) }}
+{{- if le (float64 $ready) $absence }}
+{{- fail (printf "probes.readiness takes a pod out after %v s (periodSeconds × (failureThreshold - 1)), not above redis.absenceSeconds (%v s), so that all pods at once would leave while Redis' pod is replaced: raise probes.readiness.failureThreshold" $ready $absence) }}
 {{- end }}
 {{- end }}
 

@@ -199,7 +199,7 @@ def checksum(chart: Path, values: Values | None = None, environment: str = "dev"
 @pytest.mark.parametrize(
     ("chart", "values"),
     [
-        (SERVICE, {"settings": {"REQUEST_TIMEOUT": 3}}),
+        (SERVICE, {"settings": {"REQUEST_TIMEOUT": 9}}),
         (SERVICE, {"environment": "STAGING"}),
         (SERVICE, {"redis": {"db": 1}}),
         (REDIS, {"maxmemoryPercent": 30}),

@@ -176,7 +176,7 @@ def test_probes_of_the_service() -> None:
     main = container(SERVICE)
     assert probe(main["startupProbe"]) == ("/healthz", 2, 3, 30)
     assert probe(main["livenessProbe"]) == ("/healthz", 10, 3, 6)
-    assert probe(main["readinessProbe"]) == ("/readyz", 2, 2, 3)
+    assert probe(main["readinessProbe"]) == ("/readyz", 2, 2, 6)
     assert {main[name]["httpGet"]["port"] for name in main if name.endswith("Probe")} == {"http"}
     ports = {port["name"]: port["containerPort"] for port in main["ports"]}
     assert ports == {"http": 8000, "admin": 8001}

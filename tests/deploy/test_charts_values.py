@@ -164,12 +164,24 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
             {"settings": {"REDIS_TIMEOUT": 1.2}},
             ["timeoutSeconds is 2", "2.4 s", "settings.REDIS_TIMEOUT"],
         ),
-        (SERVICE, {"settings": {"REDIS_TIMEOUT": 2}}, ["REDIS_TIMEOUT is 2", "REQUEST_TIMEOUT (2 s)"]),
+        (SERVICE, {"settings": {"REDIS_TIMEOUT": 10}}, ["REDIS_TIMEOUT is 10", "REQUEST_TIMEOUT (10 s)"]),
         (
             SERVICE,
-            {"probes": {"liveness": {"periodSeconds": 1, "failureThreshold": 2}}},
-            ["after 2 s", "settings.REQUEST_TIMEOUT", "failureThreshold"],
+            {"probes": {"liveness": {"periodSeconds": 1, "failureThreshold": 10}}},
+            ["after 10 s", "settings.REQUEST_TIMEOUT", "failureThreshold"],
         ),
+        (
+            SERVICE,
+            {"probes": {"readiness": {"failureThreshold": 3}}},
+            ["after 4 s", "redis.absenceSeconds (5 s)", "raise probes.readiness.failureThreshold"],
+        ),
+        (SERVICE, {"redis": {"absenceSeconds": 10}}, ["less than redis.absenceSeconds + 2 (12 s)"]),
+        (SERVICE, {"settings": {"REQUEST_TIMEOUT": 6.9}}, ["is 6.9 s", "redis.absenceSeconds + 2 (7 s)"]),
+        (SERVICE, {"settings": {"DRAIN_TIMEOUT": 9}}, ["DRAIN_TIMEOUT is 9 s", "one request may take 10 s"]),
+        (SERVICE, {"settings": {"BODY_TIMEOUT": 11}}, ["BODY_TIMEOUT is 11 s", "REQUEST_TIMEOUT (10 s)"]),
+        (SERVICE, {"ingress": {"proxySeconds": 10}}, ["REQUEST_TIMEOUT is 10 s", "proxySeconds (10 s)", "504"]),
+        (SERVICE, {"settings": {"IDLE_TIMEOUT": 60}}, ["IDLE_TIMEOUT is 60 s", "ingress.proxySeconds (60 s)"]),
+        (SERVICE, {"ingress": {"proxySeconds": 90}}, ["IDLE_TIMEOUT is 75 s", "ingress.proxySeconds (90 s)"]),
         (REDIS, {"networkPolicy": {"extraFrom": [{"ipBlock": {}}]}}, ["cidr"]),
         (REDIS, {"maxmemoryPercent": 51}, ["maxmemoryPercent", "50"]),
         (REDIS, {"persistence": {"size": "8"}}, ["size"]),
@@ -217,10 +229,12 @@ def test_what_only_a_deploy_knows_is_asked_for(helm: str) -> None:
     assert "ingress.host is empty" in refusal(SERVICE, {"ingress": {"host": ""}}, helm)
 
 
-def test_drain_timeout_zero_is_zero() -> None:
+def test_a_setting_of_zero_is_zero() -> None:
     """Not the service's default, which is what an empty value means."""
-    values: Values = {"settings": {"DRAIN_TIMEOUT": 0}, "terminationGracePeriodSeconds": 6}
-    assert pod(SERVICE, values=values)["spec"]["terminationGracePeriodSeconds"] == 6
+    values: Values = {"settings": {"DRAIN_DELAY": 0}, "terminationGracePeriodSeconds": 21}
+    assert pod(SERVICE, values=values)["spec"]["terminationGracePeriodSeconds"] == 21
+    with pytest.raises(AssertionError, match=r"DRAIN_TIMEOUT is 0 s, but one request"):
+        pod(SERVICE, values={"settings": {"DRAIN_TIMEOUT": 0}})
 
 
 def test_what_both_schemas_define_is_the_same() -> None:
