@@ -10,6 +10,7 @@ from redis.exceptions import (
     ClusterDownError,
     ClusterError,
     ConnectionError as RedisConnectionError,
+    InvalidResponse,
     MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -51,6 +52,7 @@ NOTHING_APPLIED = frozenset(REASONS.values()) | {"overflow"}
 MENDS_ITSELF = frozenset(
     {
         "connection",
+        "protocol",
         "timeout",
         "loading",
         "read only",
@@ -64,7 +66,7 @@ MENDS_ITSELF = frozenset(
 """What may pass while a visitor waits. The rest takes a person, so the visitor is told at once."""
 
 ELSEWHERE = frozenset(
-    {"connection", "timeout", "read only", "authentication", "master down", "too few replicas"}
+    {"connection", "protocol", "timeout", "read only", "authentication", "master down", "too few replicas"}
 )
 """Another server, or another password, may be right by now: only a new connection finds out. When a node of a
 Cluster dies or hangs, redis-py itself does not always look for its successor: not after a command of several
@@ -84,6 +86,7 @@ _CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
     # redis-py followed MOVED, ASK and TRYAGAIN until it had enough: replies, so nothing was applied.
     (ClusterError, "slot is moving"),
     ((RedisConnectionError, RedisClusterException, OSError), "connection"),
+    (InvalidResponse, "protocol"),
 )
 
 
@@ -106,7 +109,9 @@ def failure_reason(error: BaseException) -> str:
     # Why each Sentinel gave no answer is told in this text alone.
     if isinstance(error, MasterNotFoundError) and AuthenticationError.__name__ in str(error):
         return "authentication"
-    if not isinstance(error, REDIS_TROUBLE):
-        log.error("unexpected error", exc_info=error)
     named = next((word for kind, word in _CLASSES if isinstance(error, kind)), None)
-    return named or ("refused command" if isinstance(error, ResponseError) else "error")
+    if named is None and isinstance(error, ResponseError):
+        named = "refused command"
+    if named is None:
+        log.error("unexpected error", exc_info=error)
+    return named or "error"

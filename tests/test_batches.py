@@ -83,3 +83,27 @@ async def test_a_reply_that_is_in_no_list_leaves_the_batch_in_doubt(
         assert len({WRITER.findall(batch)[0] for batch in batches}) == len(batches) == 2
         with valkey.client as client:
             assert len(client.keys("*:writer:*")) == 1
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("applied", [True, False], ids=["applied", "lost"])
+async def test_what_is_no_reply_at_all_is_a_broken_connection(
+    settings: Settings, valkey: ValkeyServer, *, applied: bool
+) -> None:
+    """Seen while Redis' pod was replaced. The batch is sent again, on a new connection."""
+    garbled = 0
+
+    async def fate(command: bytes, deliver: Deliver) -> bytes:
+        nonlocal garbled
+        if b"EVALSHA" not in command or garbled == 2:
+            return await deliver(command)
+        garbled += 1
+        if applied:
+            await deliver(command)
+        return b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    failures: list[str] = []
+    async with intercepted(valkey, fate) as port, counting(settings, port, failures) as count:
+        assert sorted(await asyncio.gather(*(count() for _ in range(3)))) == [1, 2, 3]
+    assert failures == ["protocol"] * 2
+    assert valkey.get("counter") == "3"

@@ -10,6 +10,7 @@ from redis.exceptions import (
     ClusterError,
     ConnectionError as RedisConnectionError,
     DataError,
+    InvalidResponse,
     NoPermissionError,
     RedisClusterException,
     ResponseError,
@@ -33,6 +34,7 @@ MISLEADING = ["overflow", "not an integer", "OOM", "READONLY"]
         (RedisClusterException, "connection"),
         (AuthenticationError, "authentication"),
         (BusyLoadingError, "loading"),
+        (InvalidResponse, "protocol"),
         (DataError, "error"),
         (RuntimeError, "error"),
     ],
@@ -47,7 +49,7 @@ def test_a_lost_connection_may_have_been_applied(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="overflow") as raised:
         (tmp_path / "overflow").read_text()
     assert failure_reason(raised.value) == "connection"
-    for reason in ("connection", "timeout", "error", "refused command"):
+    for reason in ("connection", "protocol", "timeout", "error", "refused command"):
         assert reason not in NOTHING_APPLIED
 
 

@@ -179,8 +179,16 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (SERVICE, {"settings": {"REQUEST_TIMEOUT": 6.9}}, ["is 6.9 s", "redis.absenceSeconds + 2 (7 s)"]),
         (SERVICE, {"settings": {"DRAIN_TIMEOUT": 9}}, ["DRAIN_TIMEOUT is 9 s", "one request may take 10 s"]),
         (SERVICE, {"settings": {"BODY_TIMEOUT": 11}}, ["BODY_TIMEOUT is 11 s", "REQUEST_TIMEOUT (10 s)"]),
-        (SERVICE, {"ingress": {"proxySeconds": 10}}, ["REQUEST_TIMEOUT is 10 s", "proxySeconds (10 s)", "504"]),
-        (SERVICE, {"settings": {"IDLE_TIMEOUT": 60}}, ["IDLE_TIMEOUT is 60 s", "ingress.proxySeconds (60 s)"]),
+        (
+            SERVICE,
+            {"ingress": {"proxySeconds": 10}},
+            ["REQUEST_TIMEOUT is 10 s", "proxySeconds (10 s)", "504"],
+        ),
+        (
+            SERVICE,
+            {"settings": {"IDLE_TIMEOUT": 60}},
+            ["IDLE_TIMEOUT is 60 s", "ingress.proxySeconds (60 s)"],
+        ),
         (SERVICE, {"ingress": {"proxySeconds": 90}}, ["IDLE_TIMEOUT is 75 s", "ingress.proxySeconds (90 s)"]),
         (REDIS, {"networkPolicy": {"extraFrom": [{"ipBlock": {}}]}}, ["cidr"]),
         (REDIS, {"maxmemoryPercent": 51}, ["maxmemoryPercent", "50"]),

@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -134,11 +132,3 @@ def shown(*command: str) -> subprocess.CompletedProcess[str]:
     sys.stdout.write(done.stderr + done.stdout)
     sys.stdout.flush()
     return done
-
-
-def eventually(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until the condition holds; the assertion names what never did."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.2)

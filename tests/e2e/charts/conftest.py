@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.e2e.charts.installation import Image, Installation, Values, built_image
-from tests.e2e.cluster import Cluster, eventually
+from tests.e2e.cluster import Cluster
+from tests.service import eventually
 
 SECOND_NODE = "E2E_SECOND_NODE"
 Install = Callable[..., Installation]
@@ -81,5 +82,5 @@ def settled(installation: Installation) -> Installation:
     installation.upgrade()
     installation.await_redis()
     installation.await_service()
-    eventually("three ready pods", lambda: len(installation.pods()) >= 3, seconds=90)
+    eventually(lambda: len(installation.pods()) >= 3, "three ready pods", 90)
     return installation

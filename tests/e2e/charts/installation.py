@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.cluster import ROOT, Cluster, Project, eventually, shown
+from tests.e2e.cluster import ROOT, Cluster, Project, shown
+from tests.service import eventually
 
 Values = dict[str, Any]
 SERVICE = ".helm"
@@ -113,8 +114,8 @@ class Installation(Project):
     def await_service(self) -> None:
         """Until the page answers through the ingress and no pod is ending."""
         self.await_rollout()
-        eventually("the page answers", lambda: self.get("/").status == 200, seconds=60)
-        eventually("only ready pods", lambda: len(self.pods()) == len(self.all_pods()), seconds=60)
+        eventually(lambda: self.get("/").status == 200, "the page answers", 60)
+        eventually(lambda: len(self.pods()) == len(self.all_pods()), "only ready pods", 60)
 
     def all_pods(self) -> list[Values]:
         found: list[Values] = self.read("pods", "-l", "app.kubernetes.io/name=visits")["items"]
@@ -136,7 +137,7 @@ class Installation(Project):
     def outage(self, seconds: float = 90) -> float:
         """Wait until visitors are served again after an outage that has begun; return its seconds."""
         began = time.monotonic()
-        eventually("the page answers again", lambda: self.get("/").status == 200, seconds=seconds)
+        eventually(lambda: self.get("/").status == 200, "the page answers again", seconds)
         return time.monotonic() - began
 
 

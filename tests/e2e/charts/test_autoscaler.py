@@ -3,8 +3,8 @@
 import time
 
 from tests.e2e.charts.installation import Installation, Values
-from tests.e2e.cluster import eventually
-from tests.e2e.steady_load import SteadyLoad
+from tests.service import eventually
+from tests.visitors import Visitors
 
 # Quick enough for a test; the numbers of a real installation are the chart's defaults.
 LIVELY: Values = {
@@ -30,22 +30,22 @@ def replicas(installation: Installation) -> int:
 def test_up_under_load_and_down_again_without_a_failed_request(settled: Installation) -> None:
     pods = settled.replica_set()
     settled.upgrade(**LIVELY)
-    with SteadyLoad(settled.cluster.ingress, settled.host, visitors=1, pause=0.2) as light:
-        eventually("it rests at its least", lambda: replicas(settled) == 3, seconds=120)
+    with Visitors(settled.cluster.ingress, settled.host, count=1, pause=0.2) as light:
+        eventually(lambda: replicas(settled) == 3, "it rests at its least", 120)
         began = time.monotonic()
-        with SteadyLoad(settled.cluster.ingress, settled.host, visitors=8, pause=0.005) as heavy:
-            eventually("it goes up", lambda: len(settled.pods()) > 3, seconds=150)
+        with Visitors(settled.cluster.ingress, settled.host, count=8, pause=0.005) as heavy:
+            eventually(lambda: len(settled.pods()) > 3, "it goes up", 150)
             up, most = time.monotonic() - began, len(settled.pods())
             heavy.await_answers(200)
         began = time.monotonic()
-        eventually("it goes down", lambda: replicas(settled) == 3, seconds=180)
+        eventually(lambda: replicas(settled) == 3, "it goes down", 180)
         settled.await_service()
         down = time.monotonic() - began
-    assert heavy.failures == {}
-    assert light.failures == {}
+    assert heavy.failures == []
+    assert light.failures == []
     assert settled.replica_set() == pods, "the autoscaler's numbers are no reason to roll the pods"
     print(
         f"3 to {most} pods after {up:.0f} s, back to 3 after {down:.0f} s, "
-        f"{heavy.total + light.total} requests, 0 failed",
+        f"{len(heavy.visits) + len(light.visits)} requests, 0 failed",
         flush=True,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.charts.conftest import Install
 from tests.e2e.charts.installation import Installation
-from tests.e2e.cluster import eventually
+from tests.service import eventually
 
 MISSING_IMAGE_RULES = ["allowPrivilegeEscalation", "runAsNonRoot", "seccompProfile"]
 
@@ -24,13 +24,13 @@ def test_without_the_secret_it_says_what_is_missing_and_starts_once_it_is_there(
     assert f"MISSING: the Secret {secret}" in notes
     assert "MISSING: Redis" in notes
     assert f"MISSING: the Secret {secret}" in installation.upgrade_redis()
-    eventually("an event names it", lambda: f'secret "{secret}" not found' in events(installation))
+    eventually(lambda: f'secret "{secret}" not found' in events(installation), "an event names it", 60)
     assert installation.pods() == []
 
     installation.create_password()
     # The kubelet tries a mount again with growing pauses, up to two minutes.
-    eventually("the pods start by themselves", lambda: len(installation.pods()) >= 3, seconds=240)
-    eventually("the page answers", lambda: installation.get("/").status == 200)
+    eventually(lambda: len(installation.pods()) >= 3, "the pods start by themselves", 240)
+    eventually(lambda: installation.get("/").status == 200, "the page answers", 60)
     assert "MISSING" not in installation.upgrade()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.charts.conftest import Install
 from tests.e2e.charts.installation import Client, Installation, Values
-from tests.e2e.cluster import eventually
+from tests.service import eventually
 
 HTTP, ADMIN, REDIS = 8000, 8001, 6379
 
@@ -67,7 +67,7 @@ def test_without_the_policy_everybody_connects(
     settled.upgrade(networkPolicy={"enabled": False})
     for client in (neighbour, stranger):
         for port in (HTTP, ADMIN):
-            eventually("it connects", partial(client.connects, pod_address, port), seconds=30)
+            eventually(partial(client.connects, pod_address, port), "it connects", 30)
 
 
 def test_from_an_ip_block(
@@ -76,7 +76,7 @@ def test_from_an_ip_block(
     assert not stranger.connects(pod_address, HTTP)
     block = {"ipBlock": {"cidr": f"{stranger.address}/32"}}
     settled.upgrade(**policy(ingressFrom=[block]))
-    eventually("the block is let in", lambda: stranger.connects(pod_address, HTTP), seconds=30)
+    eventually(lambda: stranger.connects(pod_address, HTTP), "the block is let in", 30)
     assert not neighbour.connects(pod_address, HTTP)
 
 
@@ -86,17 +86,17 @@ def test_monitoring_reaches_the_metrics_only(
     assert not stranger.connects(pod_address, ADMIN)
     monitoring = {"namespaceSelector": {"matchLabels": {"charts-test": "monitoring"}}}
     settled.upgrade(**policy(monitoringFrom=[monitoring]))
-    eventually("monitoring is let in", lambda: stranger.connects(pod_address, ADMIN), seconds=30)
+    eventually(lambda: stranger.connects(pod_address, ADMIN), "monitoring is let in", 30)
     assert not stranger.connects(pod_address, HTTP)
     assert not neighbour.connects(pod_address, ADMIN)
     settled.upgrade(**policy(monitoringFrom=[]))
-    eventually("nobody is let in", lambda: not stranger.connects(pod_address, ADMIN), seconds=30)
+    eventually(lambda: not stranger.connects(pod_address, ADMIN), "nobody is let in", 30)
 
 
 def test_the_test_pod_reaches_the_service_only(
     pod_address: str, as_test_pod: Client, neighbour: Client
 ) -> None:
-    eventually("it is let in", lambda: as_test_pod.connects(pod_address, HTTP), seconds=30)
+    eventually(lambda: as_test_pod.connects(pod_address, HTTP), "it is let in", 30)
     assert not as_test_pod.connects(pod_address, ADMIN)
     assert not neighbour.connects(pod_address, HTTP)
 
@@ -109,5 +109,5 @@ def test_redis_answers_the_service_only(settled: Installation, neighbour: Client
     for client in (neighbour, stranger):
         assert not client.connects(host, REDIS)
     settled.upgrade_redis(networkPolicy={"extraFrom": [{"podSelector": {"matchLabels": neighbour.labels}}]})
-    eventually("another one is let in", lambda: neighbour.connects(host, REDIS), seconds=30)
+    eventually(lambda: neighbour.connects(host, REDIS), "another one is let in", 30)
     assert not stranger.connects(host, REDIS)

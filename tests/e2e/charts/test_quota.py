@@ -3,8 +3,8 @@
 import json
 
 from tests.e2e.charts.conftest import Install
-from tests.e2e.cluster import eventually
-from tests.e2e.steady_load import SteadyLoad
+from tests.service import eventually
+from tests.visitors import Visitors
 
 # Three pods, one more for a rollout and one of `helm test`; and Redis with its claim.
 QUOTA = {
@@ -41,14 +41,14 @@ def test_quota_and_limit_range_are_respected(make_installation: Install) -> None
     installation.upgrade(autoscaling={"maxReplicas": 3}, environment="STAGING")
     installation.await_service()
 
-    with SteadyLoad(installation.cluster.ingress, installation.host) as load:
+    with Visitors(installation.cluster.ingress, installation.host, count=8, pause=0.02) as load:
         installation.upgrade(autoscaling={"maxReplicas": 3}, resources={"limits": {"memory": "500Mi"}})
 
         def refused() -> bool:
             events = installation.kubectl("get", "events", "-o", "jsonpath={..message}")
             return "exceeded quota: small" in events
 
-        eventually("an event says that the quota is full", refused, seconds=60)
+        eventually(refused, "an event says that the quota is full", 60)
         load.await_answers(100)
-    assert load.failures == {}
+    assert load.failures == []
     assert len(installation.pods()) >= 3

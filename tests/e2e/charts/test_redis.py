@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tests.e2e.charts.conftest import Install
 from tests.e2e.charts.installation import Installation
-from tests.e2e.cluster import eventually
-from tests.e2e.steady_load import SteadyLoad
+from tests.service import eventually
+from tests.visitors import Visitors
 
 
 def visit(installation: Installation, times: int) -> int:
@@ -70,7 +70,7 @@ def test_backup_under_load_and_restore(settled: Installation, tmp_path: Path) ->
     """The commands of docs/redis.md."""
     pod, archive = f"{settled.name}-redis-0", tmp_path / "backup.tar"
     execute = ["kubectl", "--namespace", settled.name, "exec"]
-    with SteadyLoad(settled.cluster.ingress, settled.host) as load:
+    with Visitors(settled.cluster.ingress, settled.host, count=8, pause=0.02) as load:
         least = settled.counter()
         with archive.open("wb") as file:
             done = subprocess.run(
@@ -82,7 +82,7 @@ def test_backup_under_load_and_restore(settled: Installation, tmp_path: Path) ->
         most = settled.counter()
         load.await_answers(20)
     assert done.returncode == 0, done.stderr.decode()
-    assert load.failures == {}
+    assert load.failures == []
     later = visit(settled, 20)
     assert later > most
 
@@ -130,4 +130,4 @@ def test_a_redis_outside_the_namespace(make_installation: Install) -> None:
     theirs.upgrade_redis()
     theirs.kubectl("delete", "pod", f"{theirs.name}-redis-0", "--wait=true")
     theirs.await_redis()
-    eventually("the pods are unready", lambda: ours.pods() == [], seconds=60)
+    eventually(lambda: ours.pods() == [], "the pods are unready", 60)

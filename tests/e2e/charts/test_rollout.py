@@ -6,8 +6,8 @@ import subprocess
 import pytest
 
 from tests.e2e.charts.installation import Installation
-from tests.e2e.cluster import eventually
-from tests.e2e.steady_load import SteadyLoad
+from tests.service import eventually
+from tests.visitors import Visitors
 
 
 def pod_identities(installation: Installation) -> set[str]:
@@ -31,14 +31,14 @@ def test_nothing_changed_rolls_nothing(settled: Installation, helm: str) -> None
 
 def test_a_changed_setting_rolls_the_pods_under_load_without_a_failed_request(settled: Installation) -> None:
     before = pod_identities(settled)
-    with SteadyLoad(settled.cluster.ingress, settled.host) as load:
+    with Visitors(settled.cluster.ingress, settled.host, count=8, pause=0.02) as load:
         settled.upgrade(environment="STAGING")
         settled.await_service()
         load.await_answers(50)
-    assert load.failures == {}
+    assert load.failures == []
     assert pod_identities(settled).isdisjoint(before)
     assert settled.get("/api/v1/counter").json["environment"] == "STAGING"
-    print(f"{load.total} requests during the rollout of a setting, 0 failed", flush=True)
+    print(f"{len(load.visits)} requests during the rollout of a setting, 0 failed", flush=True)
 
 
 def environment_of(installation: Installation, pod: str) -> object:
@@ -56,7 +56,7 @@ def test_an_old_pod_that_restarts_in_the_middle_of_a_rollout_keeps_its_settings(
     settled.upgrade(environment="PROD", image={"digest": "sha256:" + "0" * 64})
     settled.kubectl("exec", old, "--", "python", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
     restarts = ["get", "pod", old, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"]
-    eventually("its container restarted", lambda: settled.kubectl(*restarts) == "1", seconds=60)
-    eventually("it serves again", lambda: old in settled.pods(), seconds=60)
+    eventually(lambda: settled.kubectl(*restarts) == "1", "its container restarted", 60)
+    eventually(lambda: old in settled.pods(), "it serves again", 60)
     assert environment_of(settled, old) == "DEV"
     assert settled.get("/").status == 200

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import Cluster, Project
-from tests.e2e.steady_load import SteadyLoad
 from tests.faults.deploy.deployment import Deployment, Run, Sources, folder_of_helm
 from tests.faults.table import FaultTable
+from tests.visitors import Visitors
 
 TABLE = FaultTable("deploy")
 
@@ -86,7 +86,7 @@ def installed_by_each(
 class Line:
     """One line of the fault table: the deploy under the fault, and the load that ran meanwhile."""
 
-    def __init__(self, deployment: Deployment, load: SteadyLoad | None) -> None:
+    def __init__(self, deployment: Deployment, load: Visitors | None) -> None:
         self.deployment = deployment
         self.load = load
         self.run: Run | None = None
@@ -110,9 +110,7 @@ def fault(
     is replaced, visitors notice that.
     """
     before = deployment.serving()
-    with SteadyLoad(
-        deployment.project.cluster.ingress, deployment.project.host, visitors=2, pause=0.05
-    ) as load:
+    with Visitors(deployment.project.cluster.ingress, deployment.project.host, count=2, pause=0.05) as load:
         line = Line(deployment, load)
         yield line
         assert line.run is not None
@@ -120,7 +118,7 @@ def fault(
         load.await_answers(10)
     record(name, line)
     judge(line, status, says, lock_is_free=lock_is_free)
-    assert redis_restarts or load.failures == {}
+    assert redis_restarts or load.failures == []
     if serves_before and status != 0:
         assert deployment.serving() == before
 
@@ -171,8 +169,8 @@ def record(name: str, line: Line) -> None:
             "fault": name,
             "helm": helm,
             "exit": str(run.process.returncode),
-            "requests meanwhile": str(load.total if load else 0),
-            "failed": str(sum(load.failures.values()) if load else 0),
+            "requests meanwhile": str(len(load.visits) if load else 0),
+            "failed": str(len(load.failures) if load else 0),
             "seconds": f"{run.seconds:.0f}",
             "what it said": told.replace("deploy.sh: ", ""),
         }

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import ROOT, eventually
+from tests.e2e.cluster import ROOT
 from tests.faults.deploy.conftest import MakeDeployment, fault
 from tests.faults.deploy.deployment import Deployment
+from tests.service import eventually
 
 
 def test_status_and_history_name_what_was_verified(installed: Deployment) -> None:
@@ -104,9 +105,9 @@ def test_uninstall_asks_and_keeps_the_data(make_deployment: MakeDeployment) -> N
     gone = deployment.run_script(name, "--uninstall", "--yes", "--delete-data")
     assert gone.process.returncode == 0, gone.output
     eventually(
-        "the namespace is gone",
         lambda: project.kubectl("get", "namespace", name, "--ignore-not-found") == "",
-        seconds=90,
+        "the namespace is gone",
+        90,
     )
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import eventually
 from tests.faults.deploy.conftest import MakeDeployment, fault, fault_without_visitors
 from tests.faults.deploy.deployment import Deployment
 from tests.faults.deploy.values import values_file
+from tests.service import eventually
 
 
 def kill_helm_when(deployment: Deployment, status: str, *arguments: str) -> None:
@@ -23,7 +23,7 @@ def kill_helm_when(deployment: Deployment, status: str, *arguments: str) -> None
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    eventually(f"the release is {status}", lambda: deployment.revision().endswith(f" {status}"), seconds=30)
+    eventually(lambda: deployment.revision().endswith(f" {status}"), f"the release is {status}", 30)
     helm.kill()
     helm.wait()
     assert deployment.revision().endswith(f" {status}")
@@ -155,7 +155,7 @@ def test_a_change_of_redis_fails(installed: Deployment, tmp_path: Path) -> None:
     values = values_file(tmp_path, {"image": {"tag": "none-such"}})
     with fault("a change of Redis fails", installed, 7, "is restored", redis_restarts=True) as line:
         line.run = installed.run("4.7.0", "--redis-values", str(values))
-    eventually("the service is back", lambda: installed.project.get("/readyz").status == 200)
+    eventually(lambda: installed.project.get("/readyz").status == 200, "the service is back", 60)
     after = installed.project.get("/api/v1/counter").json["counter"]
     assert isinstance(before, int)
     assert isinstance(after, int)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import eventually
 from tests.faults.deploy.conftest import MakeDeployment, fault, fault_without_visitors
 from tests.faults.deploy.deployment import Deployment
 from tests.faults.deploy.kubeconfig import apply, server_address, with_server
 from tests.faults.deploy.values import never_ready, values_file
 from tests.faults.tcp_proxy import TcpProxy
+from tests.service import eventually
 
 
 def crashes(text: str) -> str:
@@ -70,7 +70,7 @@ def test_the_fix_is_deployed_while_pods_crash(installed: Deployment) -> None:
         reasons = "jsonpath={..state.waiting.reason}"
         return "CrashLoopBackOff" in installed.project.kubectl("get", "pods", "-o", reasons)
 
-    eventually("a pod crashes again and again", crashing, seconds=90)
+    eventually(crashing, "a pod crashes again and again", 90)
     with fault("old pods crash-looping while the fix is deployed", installed, 0) as line:
         line.run = installed.run("3.4.0")
 
