@@ -35,7 +35,7 @@ e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and 
 e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain, autoscaler, Redis, quotas (15 minutes)
 	$(BIN)/python -m pytest tests/e2e/charts -v -s
 
-faults: .venv/test ## Every fault that the service must survive, on Valkey and on each of REDIS_SERVERS (5 minutes for each)
+faults: .venv/test ## Every fault that the service must survive, with controls, on Valkey and on each of REDIS_SERVERS (5 minutes, 2 more for each)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v
 
 bench: .venv/test ## Measure the counter: commands a visit, overload, memory, what one Redis executes (30 minutes)

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -49,6 +50,10 @@ class ValkeyServer(Valkey):
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
+    def run(self, *command: object) -> Any:  # noqa: ANN401 - what the server says
+        with self.client as client:
+            return client.execute_command(*command)
+
     def set(self, key: str, value: str) -> None:
         with self.client as client:
             client.set(key, value)
@@ -60,21 +65,22 @@ class ValkeyServer(Valkey):
 
 
 class SentinelServer(ValkeyServer):
-    """The same binary, watching a master under the name mymaster."""
+    """The same binary or another one, watching a master under the name mymaster."""
 
-    def __init__(self, folder: Path, master_port: int, *lines: str) -> None:
+    def __init__(self, folder: Path, master_port: int, *lines: str, binary: str | None = None) -> None:
         """`lines` are more of its configuration."""
         super().__init__(folder)
+        self.binary = binary
         folder.mkdir()
         self.config = folder / "sentinel.conf"
-        # Some masters here cannot be asked by a Sentinel: none is to be called down while a test runs.
+        # Some masters here cannot be asked by a Sentinel: none is called down unless `lines` say so.
         watched = f"monitor mymaster {LOOPBACK} {master_port} 1", "down-after-milliseconds mymaster 600000"
         self.config.write_text("\n".join([*(f"sentinel {one}" for one in watched), *lines, ""]))
 
     def command(self) -> list[str]:
-        binary, *_ = super().command()
+        valkey, *_ = super().command()
         place = ["--bind", LOOPBACK, "--port", str(self.port), "--dir", str(self.folder)]
-        return [binary, str(self.config), "--sentinel", *place, "--logfile", "valkey.log"]
+        return [self.binary or valkey, str(self.config), "--sentinel", *place, "--logfile", "valkey.log"]
 
 
 @pytest.fixture(scope="session", autouse=True)

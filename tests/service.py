@@ -66,13 +66,18 @@ class Service:
         module: str = "app",
         settings: Mapping[str, object] | None = None,
         through: Sequence[str] = (),
+        folder: Path = ROOT,
     ) -> None:
-        """`through` is a command that starts the service in its own place, such as `prlimit --nofile=64`."""
+        """`through` is a command that starts the service in its own place, such as `prlimit --nofile=64`.
+
+        `folder` has the module.
+        """
         defaults = {"PORT": 0, "ADMIN_PORT": 0, "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
+        self.settings: dict[str, object] = defaults | dict(settings or {})
         self.process = subprocess.Popen(
             [*through, sys.executable, "-m", module],
-            cwd=ROOT,
-            env=clean_environment(**(defaults | dict(settings or {}))),
+            cwd=folder,
+            env=clean_environment(**self.settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -91,6 +96,9 @@ class Service:
             self.raw.append(line)
             if line.startswith("{"):
                 self.lines.append(json.loads(line))
+
+    def has_said(self, event: str) -> bool:
+        return any(line["event"] == event for line in list(self.lines))
 
     def line(self, event: str, **fields: object) -> dict[str, Any]:
         """Wait for a log line and return it."""
@@ -119,9 +127,15 @@ class Service:
         return self
 
     def request(
-        self, method: str, path: str, body: bytes | None = None, port: int | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        port: int | None = None,
+        patience: float = PATIENCE,
+        **headers: str,
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=patience)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             connection.request(method, path, body, named)
@@ -131,7 +145,7 @@ class Service:
             connection.close()
 
     def get(self, path: str, **headers: str) -> Answer:
-        return self.request("GET", path, None, None, **headers)
+        return self.request("GET", path, None, None, PATIENCE, **headers)
 
     def in_flight(self) -> int:
         """Read the gauge; needs ADMIN_PORT."""

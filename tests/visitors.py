@@ -123,6 +123,10 @@ class Visitors:
         )
 
     @property
+    def have_left(self) -> bool:
+        return self._all_left is not None and self._all_left.done()
+
+    @property
     def answered(self) -> list[Visit]:
         return [visit for visit in list(self.visits) if visit.status == 200]
 

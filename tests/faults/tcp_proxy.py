@@ -63,10 +63,14 @@ class TcpProxy:
         while True:
             try:
                 client, _ = listener.accept()
-                server = socket.create_connection(self.target, timeout=10)
-                server.settimeout(None)
             except OSError:
                 return
+            try:
+                server = socket.create_connection(self.target, timeout=10)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
             with self._lock:
                 self._open |= {client, server}
             threading.Thread(target=self._forward, args=[client, server, True], daemon=True).start()

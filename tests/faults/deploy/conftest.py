@@ -21,8 +21,8 @@ def pytest_configure() -> None:
     TABLE.begin()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    TABLE.show(terminalreporter)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    TABLE.show(terminalreporter, exitstatus)
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,19 @@
-"""The books: every answered visit must be in the counter, and every count must be somebody's visit."""
+"""Compares answers with the counter: every answered visit is in it, and every count is somebody's visit."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import accumulate
 
-from tests.visitors import Visit
+from tests.visitors import UNREACHED, Visit
 
 
 def balance(processes: Sequence[Sequence[Visit]], value: int, others: int = 0) -> tuple[int, int]:
     """Return how many answered visits are not in the counter, and how many of its counts no visit explains.
 
-    `processes` has the visits to each process of the service, `others` how many more visits there were of
-    which nothing is known. An answered visit has a number of its own that the counter reached. A number that
-    nobody was shown needs a visit without one that can have been counted under it and explains no other.
+    `processes` has the visits to each process of the service, `others` how many more visits were counted, of
+    which nothing else is known. An answered visit has a number of its own that the counter reached. A number
+    that nobody was shown needs a visit without one that can have been counted under it and explains no other.
     """
     numbers = [number_of(visit) for visits in processes for visit in visits if visit.status == 200]
     shown = set(numbers)
@@ -41,7 +41,7 @@ def windows_of(processes: Sequence[Sequence[Visit]], value: int) -> Iterator[tup
 
     The counter only grows, so it comes after every number shown before it began. A process settles a batch,
     or gives it up for good, before the next: so a visit that was told of its failure comes before every
-    number shown to whoever came to that process afterwards. One that got no answer may still be under way.
+    number shown to whoever came to that process afterwards. One that got no answer may be counted even later.
     """
     before = sorted((visit.ended, number_of(visit)) for visits in processes for visit in answered(visits))
     highest = [0, *accumulate((number for _, number in before), max)]
@@ -49,7 +49,7 @@ def windows_of(processes: Sequence[Sequence[Visit]], value: int) -> Iterator[tup
         after = sorted((visit.began, number_of(visit)) for visit in answered(visits))
         lowest = [*accumulate((number for _, number in reversed(after)), min, initial=value + 1)][::-1]
         for visit in visits:
-            if visit.status == 200:
+            if visit.status in {200, UNREACHED}:
                 continue
             first = highest[bisect_right(before, visit.began, key=moment)] + 1
             last = lowest[bisect_left(after, visit.ended, key=moment)] - 1 if visit.status > 0 else value

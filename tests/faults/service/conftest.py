@@ -1,47 +1,97 @@
-"""The products, servers and services of the suite's own, and the table at the end."""
+"""The products, servers and services of the suite's own, the controls, and the table at the end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from dev.valkey import free_port
 from tests.conftest import StartService
-from tests.faults.service.line import LONGEST_ANSWER, Line, Record, fault
+from tests.faults.service.line import Line, Record, fault
 from tests.faults.service.products import NO_REDIS, Product, redises, valkey
 from tests.faults.service.redis_proxy import RedisProxy
 from tests.faults.service.redis_servers import Server
+from tests.faults.service.verdict import DidNotStrike
 from tests.faults.table import FaultTable
-from tests.visitors import PAUSE
+from tests.service import Service
+from tests.visitors import PAGE_AND_API, PAUSE, Request
 
 TABLE = FaultTable("service")
+LONGEST_TEST = 180.0
+"""Seconds; the longest line takes a fifth of it."""
+FAILED = "failed"
+"""What a control reports, with how its line failed."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     TABLE.begin()
     config.addinivalue_line("markers", "any_product: the server is not what breaks here, one product will do")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    TABLE.show(terminalreporter)
+    config.addinivalue_line("markers", "control: shows that the suite notices, so its lines are not kept")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Lines run on every product, those of `any_product` on Valkey."""
+    """Lines run on every product, or if `any_product` on Valkey; and once with their fault switched off."""
     if "product" not in metafunc.fixturenames:
         return
-    lines = [pytest.param(product, id=str(product).replace(" ", "-")) for product in (valkey(), *redises())]
-    if len(lines) == 1:
-        lines.append(pytest.param(None, marks=pytest.mark.skip(reason=NO_REDIS), id="redis"))
-    if metafunc.definition.get_closest_marker("any_product"):
-        del lines[1:]
-    metafunc.parametrize("product", lines)
+    is_control = metafunc.definition.get_closest_marker("control") is not None
+    cases = [pytest.param(valkey(), True, id=name_of(valkey()))]
+    if not is_control and not metafunc.definition.get_closest_marker("any_product"):
+        cases += [pytest.param(product, True, id=name_of(product)) for product in redises()]
+        if not redises():
+            cases.append(pytest.param(None, True, marks=pytest.mark.skip(reason=NO_REDIS), id="redis"))
+    if not is_control:
+        must_fail = pytest.mark.xfail(
+            raises=DidNotStrike, strict=True, reason="control: its fault is switched off"
+        )
+        cases.append(pytest.param(valkey(), False, marks=must_fail, id="switched-off"))
+    metafunc.parametrize(("product", "fault_is_on"), cases)
+
+
+def name_of(product: Product) -> str:
+    return str(product).replace(" ", "-")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(LONGEST_TEST))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    controls = dict(failed_controls(terminalreporter))
+    if controls:
+        terminalreporter.section("controls, and how each of them failed as it must")
+        terminalreporter.write("".join(f"{name}: {how}\n" for name, how in sorted(controls.items())))
+    products = ", ".join(map(str, (valkey(), *redises())))
+    TABLE.show(terminalreporter, exitstatus, f"{products}; {len(controls)} controls failed as they must")
+
+
+def failed_controls(terminal: pytest.TerminalReporter) -> Iterator[tuple[str, str]]:
+    """Yield the name of each control that ran, and why its line failed."""
+    for report in terminal.stats.get("xfailed", []):
+        yield report.nodeid.rpartition("::")[2], report.longrepr.reprcrash.message.partition(": ")[2]
+    for report in terminal.stats.get("passed", []):
+        yield from (
+            (report.nodeid.rpartition("::")[2], how) for what, how in report.user_properties if what == FAILED
+        )
 
 
 @pytest.fixture
-def record() -> Record:
-    return TABLE.add
+def record(request: pytest.FixtureRequest) -> Record:
+    return (lambda _: None) if request.node.get_closest_marker("control") else TABLE.add
+
+
+@pytest.fixture
+def start_service(start_service: StartService) -> StartService:
+    """As everywhere, and with metrics: they are what shows that a fault struck."""
+
+    def start(*place: Any, **settings: object) -> Service:  # noqa: ANN401 - as start_service takes them
+        return start_service(*place, **({"ADMIN_PORT": free_port()} | settings))
+
+    return start
 
 
 Kind = TypeVar("Kind", bound=Server)
@@ -77,7 +127,13 @@ StartLine = Callable[..., AbstractContextManager[Line]]
 
 
 @pytest.fixture
-def start_line(server: Server, start_service: StartService, record: Record) -> StartLine:
+def begin_line(record: Record, *, fault_is_on: bool) -> StartLine:
+    """`fault` for a service that runs: `with begin_line("its name", service, server) as line`."""
+    return partial(fault, record=record, is_on=fault_is_on)
+
+
+@pytest.fixture
+def start_line(server: Server, start_service: StartService, begin_line: StartLine) -> StartLine:
     """One line with a service of its own: `with start_line("Redis paused", REDIS_TIMEOUT=0.2) as line`.
 
     Settings go to the service, as does `through`, the rest to `fault`.
@@ -88,13 +144,14 @@ def start_line(server: Server, start_service: StartService, record: Record) -> S
         name: str,
         through: Sequence[str] = (),
         *,
+        also: Sequence[int] = (),
         ends: bool = False,
-        longest: float = LONGEST_ANSWER,
         pause: float = PAUSE,
+        requests: Sequence[Request] = PAGE_AND_API,
         **settings: object,
     ) -> Iterator[Line]:
         service = start_service(server, through, **settings).wait_until_ready()
-        with fault(name, service, server, record, ends=ends, longest=longest, pause=pause) as line:
+        with begin_line(name, service, server, also=also, ends=ends, pause=pause, requests=requests) as line:
             yield line
 
     return start

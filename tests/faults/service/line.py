@@ -1,43 +1,101 @@
-"""One line of the fault table: visitors come, something breaks and mends, and then the books must balance."""
+"""One line of the fault table: visitors come, something breaks and mends, and then the answers are judged."""
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+from app.settings import Settings
 from tests.faults.service.balance import balance
+from tests.faults.service.evidence import Evidence
 from tests.faults.service.prober import Prober
-from tests.faults.service.redis_servers import Server
+from tests.faults.service.redis_servers import Server, holds
+from tests.faults.service.verdict import DidNotStrike, Promise, Row, judge
 from tests.service import Service, eventually
-from tests.visitors import PAUSE, Visit, Visitors
+from tests.visitors import PAGE_AND_API, PAUSE, Request, Visit, Visitors
 
-REQUEST_TIMEOUT = 2.0
-"""The service's default."""
-LONGEST_ANSWER = REQUEST_TIMEOUT + 0.2
-LONGEST_RECOVERY = 5.0
-
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 Record = Callable[[Mapping[str, str]], None]
+
+DEFAULTS = Settings.model_construct()
+SOME_VISITS = 100
+"""Before the fault, and after it."""
+BEYOND = 3.0
+"""Seconds that visitors and probes wait longer than they are allowed to: what is silent by then hangs."""
+
+
+def seconds_of(service: Service, name: str) -> float:
+    """Return a setting of this service, or its default."""
+    return float(str(service.settings.get(name, getattr(DEFAULTS, name.lower()))))
 
 
 class Line:
-    """What the block of a fault works with."""
+    """What the block of a fault works with.
 
-    def __init__(self, service: Service, visitors: Visitors, prober: Prober) -> None:
+    The fault is made of steps that the block takes with `do`. With `is_on` False no step is taken and nothing
+    breaks: that is a control, which must fail as the fault is not seen to have struck.
+    """
+
+    def __init__(self, service: Service, visitors: Visitors, prober: Prober, *, is_on: bool) -> None:
         self.service = service
+        self.request_timeout = seconds_of(service, "REQUEST_TIMEOUT")
+        self.one_attempt = 2 * seconds_of(service, "REDIS_TIMEOUT")
+        """Seconds that one attempt to reach Redis may take, with looking up anew where it is."""
         self.visitors = visitors
         self.prober = prober
         self.more: list[Visitors] = []
         """Further visitors, perhaps of other processes, whom the block sent."""
-        self.others = 0
-        """Visits that the block sent itself, and of which nothing is known."""
+        self.known: list[Visit] = []
+        """Visits to the service that the block made itself."""
+        self.others: Callable[[], int] = lambda: 0
+        """At the end: how many more visits were counted, of which nothing else is known."""
+        self.stood_still = 0.0
+        """Seconds in which the process itself did not run."""
+        self.is_on = is_on
+        self._watched: list[tuple[Evidence, int, int]] = []
+        self._struck: Counter[str] = Counter()
+
+    def do(
+        self, step: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Result | None:
+        """Take a step of the fault, its end included."""
+        return step(*arguments, **named) if self.is_on else None
+
+    def lasts(self, seconds: float) -> None:
+        """Let the fault go on for so long."""
+        if self.is_on:
+            time.sleep(seconds)
+
+    def watch(self, *evidence: Evidence, least: int = 1) -> None:
+        """From now on each of these must happen so often, or the fault did not strike."""
+        self._watched += [(one, one.count(), least) for one in evidence]
+
+    def struck(self, what: str, times: int, least: int = 1) -> None:
+        """Note how often the block saw the fault strike. Raises DidNotStrike."""
+        if times < least:
+            raise DidNotStrike(f"{what}: {times}, and at least {least} were to be seen")
+        self._struck[what] += times
+
+    def sees(self, what: str, condition: Callable[[], object], seconds: float = 30.0) -> None:
+        """Wait until the fault shows."""
+        if self.is_on:
+            eventually(lambda: holds(condition), what, seconds)
 
     def says(self, reason: str) -> None:
         """Wait until the service says why it is not ready; it is alive all the same."""
         expected = f"redis: {reason}\n"
-        eventually(lambda: self.service.get("/readyz").body.decode() == expected, f"not ready: {reason}")
-        assert self.service.get("/healthz").status == 200
+        self.sees(f"not ready: {reason}", lambda: self.service.get("/readyz").body.decode() == expected)
+
+    def strikes(self) -> dict[str, int]:
+        """Return how often the fault struck, by what shows it. Raises DidNotStrike."""
+        for one, before, least in self._watched:
+            self.struck(one.what, one.count() - before, least)
+        assert self._struck, "a line names what shows that its fault struck"
+        return dict(self._struck)
 
     def recovery(self) -> float:
         """Return the seconds from now until the service is healthy."""
@@ -51,42 +109,13 @@ class Line:
         eventually(healthy, "healthy again", 30)
         return time.monotonic() - mended
 
-    def sent(self) -> list[list[Visit]]:
-        """Return the visits of each group of visitors."""
-        return [visitors.sent for visitors in (self.visitors, *self.more)]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One fault, as the visitors and the probes saw it."""
-
-    fault: str
-    server: str
-    visits: int
-    answered: int
-    lost: int
-    doubled: int
-    longest: float
-    healthy_after: float | None
-    healthz: str
-    readyz: str
-    memory: str
-
-    def cells(self) -> dict[str, str]:
-        """What stands in each column of the table, by its heading."""
-        return {
-            "fault": self.fault,
-            "server": self.server,
-            "visits": str(self.visits),
-            "answered 200": str(self.answered),
-            "lost": str(self.lost),
-            "doubled": str(self.doubled),
-            "longest answer, s": f"{self.longest:.2f}",
-            "healthy after, s": "" if self.healthy_after is None else f"{self.healthy_after:.1f}",
-            "/healthz": self.healthz,
-            "/readyz": self.readyz,
-            "memory, MB": self.memory,
-        }
+    def visits(self) -> list[list[Visit]]:
+        """Return what each group of visitors saw, once all have left."""
+        assert all(visitors.have_left for visitors in self.more), (
+            "they must leave before the end of the block"
+        )
+        own, *more = [list(visitors.visits) for visitors in (self.visitors, *self.more)]
+        return [own + self.known, *more]
 
 
 def resident(service: Service) -> float:
@@ -102,42 +131,54 @@ def fault(
     name: str,
     service: Service,
     server: Server,
-    record: Record,
     *,
+    record: Record,
+    is_on: bool,
+    also: Sequence[int] = (),
     ends: bool = False,
-    longest: float = LONGEST_ANSWER,
     pause: float = PAUSE,
+    requests: Sequence[Request] = PAGE_AND_API,
 ) -> Iterator[Line]:
     """Judge the block by what visitors and probes saw during it, and by the counter afterwards.
 
-    The end of the block is the end of the fault. With `ends` the service does not outlive the block. A
-    visitor comes again after `pause` seconds.
+    The end of the block is the end of the fault. Every visitor gets a 200, or one of the statuses in `also`.
+    With `ends` the service does not outlive the block. A visitor comes again after `pause` seconds.
+    Raises DidNotStrike, or else Broken.
     """
-    with Visitors(service.address, pause=pause) as visitors, Prober(service) as prober:
-        visitors.await_answers(200)
+    request_timeout = seconds_of(service, "REQUEST_TIMEOUT")
+    # A probe asks Redis twice.
+    probe_seconds = 2 * seconds_of(service, "REDIS_TIMEOUT")
+    with (
+        Visitors(
+            service.address, pause=pause, requests=requests, patience=request_timeout + BEYOND
+        ) as visitors,
+        Prober(service, probe_seconds + BEYOND) as prober,
+    ):
+        visitors.await_answers(SOME_VISITS)
         before = resident(service)
-        line = Line(service, visitors, prober)
+        line = Line(service, visitors, prober, is_on=is_on)
+        began = time.monotonic()
         yield line
+        seconds = time.monotonic() - began
+        struck = line.strikes()
         healthy_after = None if ends else line.recovery()
         if not ends:
-            visitors.await_answers(200)
-    memory = f"{before:.0f}" if ends else f"{before:.0f} → {resident(service):.0f}"
-    lost, doubled = balance(line.sent(), int(server.run("GET", "counter") or 0), line.others)
-    sent = [visit for visits in line.sent() for visit in visits]
+            visitors.await_answers(SOME_VISITS)
+    groups = line.visits()
+    lost, doubled = balance(groups, int(server.run("GET", "counter") or 0), line.others())
     row = Row(
         fault=name,
         server=str(server.product),
-        visits=len(sent),
-        answered=sum(visit.status == 200 for visit in sent),
+        struck=struck,
+        visits=[visit for visits in groups for visit in visits],
         lost=lost,
         doubled=doubled,
-        longest=max(visit.seconds for visit in sent if visit.status > 0),
+        seconds=seconds,
         healthy_after=healthy_after,
         healthz=prober.told("/healthz"),
         readyz=prober.told("/readyz"),
-        memory=memory,
+        longest_probe=prober.longest,
+        memory=f"{before:.0f}" if ends else f"{before:.0f} → {resident(service):.0f}",
     )
     record(row.cells())
-    assert (row.lost, row.doubled) == (0, 0), row
-    assert row.longest <= longest, row
-    assert healthy_after is None or healthy_after <= LONGEST_RECOVERY, row
+    judge(row, Promise({200, *also}, request_timeout, probe_seconds + line.stood_still))

@@ -4,6 +4,7 @@ import contextlib
 import random
 import socket
 import time
+from collections import Counter
 
 from tests.faults.tcp_proxy import TcpProxy
 
@@ -18,6 +19,8 @@ class RedisProxy(TcpProxy):
         self.loses_replies = 0.0
         self.cuts_replies = 0.0
         """Probabilities, for each piece that passes. Losing keeps the connection and says nothing."""
+        self.strikes: Counter[str] = Counter()
+        """How often the trouble struck, by what happened."""
         self._chance = random.Random(1)  # noqa: S311 - repeatable trouble, no secret
         super().__init__(target)
 
@@ -25,20 +28,29 @@ class RedisProxy(TcpProxy):
         """From now on nothing goes wrong."""
         self.delay = self.loses_requests = self.loses_replies = self.cuts_replies = 0.0
 
+    def cut(self) -> None:
+        # Of each connection there are two ends here.
+        self.strikes["connections cut"] += len(self._open) // 2
+        super().cut()
+
     def _forward(self, source: socket.socket, sink: socket.socket, is_upload: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if is_upload:
-                    time.sleep(self.delay)
-                    if not self._strikes(self.loses_requests):
+                    if self.delay:
+                        self.strikes["requests delayed"] += 1
+                        time.sleep(self.delay)
+                    if not self._strikes("requests lost", self.loses_requests):
                         sink.sendall(data)
-                elif self._strikes(self.cuts_replies):
+                elif self._strikes("replies cut", self.cuts_replies):
                     sink.sendall(data[: len(data) // 2])
                     break
-                elif not self._strikes(self.loses_replies):
+                elif not self._strikes("replies lost", self.loses_replies):
                     sink.sendall(data)
         self._break(source)
         self._break(sink)
 
-    def _strikes(self, probability: float) -> bool:
-        return self._chance.random() < probability
+    def _strikes(self, what: str, probability: float) -> bool:
+        strikes = self._chance.random() < probability
+        self.strikes[what] += strikes
+        return strikes

@@ -11,6 +11,7 @@ from redis.exceptions import MovedError
 
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
+from tests.faults.service.processes import stop
 from tests.faults.service.products import Product
 from tests.service import eventually
 
@@ -22,6 +23,8 @@ class Server(ValkeyServer):
         super().__init__(folder, *arguments)
         self.product = product
         self.is_awaited = True
+        self.pauses = 0
+        """How often the kernel has stopped it."""
 
     def start_only(self) -> None:
         """Start it without waiting until it answers."""
@@ -35,11 +38,13 @@ class Server(ValkeyServer):
 
     def command(self) -> list[str]:
         _, *rest = super().command()
-        return [self.product.binary, *rest]
+        # A replica gets the data at once, not after waiting for another replica.
+        return [self.product.binary, *rest, "--repl-diskless-sync-delay", "0"]
 
-    def run(self, *command: object) -> Any:  # noqa: ANN401 - what Redis says
-        with self.client as client:
-            return client.execute_command(*command)
+    def pause(self) -> None:
+        assert self.process is not None
+        stop(self.process.pid)
+        self.pauses += 1
 
     def kill(self) -> None:
         """End it as the kernel would: no farewell, no flush beyond what was acknowledged."""
@@ -61,35 +66,17 @@ class Server(ValkeyServer):
         return bool(self.info("replication")["master_link_status"] == "up")
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until a server says so; one that does not answer has not said it."""
-
-    def holds() -> bool:
-        try:
-            return condition()
-        except Exception:
-            return False
-
-    eventually(holds, what, seconds)
+def holds(condition: Callable[[], object]) -> bool:
+    """Ask a condition; of a server that does not answer it does not hold."""
+    try:
+        return bool(condition())
+    except Exception:
+        return False
 
 
-class SentinelServer(Server):
-    """Watches a master and promotes its replica."""
-
-    def __init__(self, folder: Path, product: Product, master_port: int) -> None:
-        super().__init__(folder, product)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.config = folder / "sentinel.conf"
-        self.config.write_text(
-            f"bind {LOOPBACK}\nport {self.port}\ndir {folder}\nlogfile sentinel.log\n"
-            f"sentinel monitor mymaster {LOOPBACK} {master_port} 1\n"
-            "sentinel down-after-milliseconds mymaster 500\n"
-            "sentinel failover-timeout mymaster 3000\n"
-        )
-
-    def command(self) -> list[str]:
-        binary, *_ = super().command()
-        return [binary, str(self.config), "--sentinel"]
+def wait_for(what: str, condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until a server says so."""
+    eventually(lambda: holds(condition), what, seconds)
 
 
 class ClusterNode(Server):

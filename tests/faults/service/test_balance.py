@@ -1,4 +1,4 @@
-"""The judge himself: what he lets pass, and what not."""
+"""What the comparison of answers with the counter lets pass, and what not."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def failed(began: float, ended: float, status: int = 503) -> Visit:
 FIVE = [shown(number, number, number + 0.5) for number in range(1, 6)]
 
 
-def test_the_books_balance() -> None:
+def test_every_count_was_shown_to_somebody() -> None:
     assert balance([FIVE], 5) == (0, 0)
 
 

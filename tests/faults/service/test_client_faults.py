@@ -1,23 +1,27 @@
 """What clients may do, under visitors who mean well."""
 
+import itertools
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.faults.service.conftest import StartLine
+from tests.faults.service.evidence import Evidence, refusals, requests
 from tests.faults.service.line import resident
-from tests.faults.service.redis_servers import Server
-from tests.service import Service, eventually
-from tests.visitors import COUNT
+from tests.faults.service.processes import descriptors
+from tests.service import Service, eventually, parse_answers
+from tests.visitors import COUNT, PAGE, Visit
 
 pytestmark = pytest.mark.any_product
 
 IDLE_CONNECTIONS = 10_000
 VISIT = COUNT.encoded()
+LAST_VISIT = VISIT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+LONGEST_ANSWER = 2
+"""Seconds, as REQUEST_TIMEOUT: nobody who means well waits so long for what others do."""
 ABORTIVE = b"\1\0\0\0\0\0\0\0"
 """SO_LINGER of no seconds: closing sends a reset, not an end."""
 MALFORMED = (
@@ -40,74 +44,91 @@ def paced(count: int) -> Iterator[int]:
 
 def test_slow_clients(start_line: StartLine) -> None:
     """200 connections send one byte of a header every half second."""
-    with start_line("200 clients send a byte at a time") as line, ExitStack() as stack:
-        slow = [stack.enter_context(line.service.connect()) for _ in range(200)]
+    name = "200 clients send a byte at a time"
+    with start_line(name, REQUEST_TIMEOUT=LONGEST_ANSWER) as line, ExitStack() as stack:
+        before = descriptors(line.service.process.pid)
+        slow = [stack.enter_context(line.service.connect()) for _ in range(200 if line.is_on else 0)]
         for byte in VISIT[:12]:
             for connection in slow:
                 connection.send(bytes([byte]))
-            time.sleep(0.5)
+            line.lasts(0.5)
+        line.struck("connections held", descriptors(line.service.process.pid) - before, least=190)
 
 
 def test_clients_that_leave(start_line: StartLine) -> None:
-    with start_line("clients reset the connection before the answer") as line:
-        end = time.monotonic() + 5
-        while time.monotonic() < end:
-            with line.service.connect() as connection:
-                connection.sendall(VISIT)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVE)
-            line.others += 1
-            # About 200 a second, so that this is not a test of overload.
-            time.sleep(0.005)
+    """They post and the visitors do not, so the service's own count tells how many of them were counted."""
+    name = "clients reset the connection before the answer"
+    with start_line(name, requests=[PAGE], REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
+        line.others = lambda: requests(line.service, method="POST", status="200")
+        line.watch(Evidence("visits whose visitor had left", line.others), least=100)
+        line.do(come_and_leave, line.service)
 
 
-def test_pipelining(server: Server, start_line: StartLine) -> None:
-    with start_line("50 requests at once on each connection") as line:
+def come_and_leave(service: Service) -> None:
+    end = time.monotonic() + 5
+    # Before the request is read, while it waits for its batch, and in between.
+    for patience in itertools.cycle([0, 0.0005, 0.001, 0.002]):
+        with service.connect() as connection:
+            connection.sendall(VISIT)
+            time.sleep(patience)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORTIVE)
+        if time.monotonic() > end:
+            return
+        # About 200 a second, so that this is not a test of overload.
+        time.sleep(0.004)
+
+
+def test_pipelining(start_line: StartLine) -> None:
+    name = "50 requests at once on each connection"
+    with start_line(name, REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
         for _ in range(20):
-            with line.service.connect() as connection:
-                connection.sendall(VISIT * 50)
-                line.others += 50
-                received = b""
-                while received.count(b"HTTP/1.1 200 OK") < 50:
-                    piece = connection.recv(65536)
-                    assert piece
-                    received += piece
-    assert int(server.run("GET", "counter")) == len(line.visitors.sent) + 50 * 20
+            line.known += line.do(visits_at_once, line.service, 50) or []
+        line.struck("requests sent with others", len(line.known), least=20 * 50)
 
 
-def test_malformed(server: Server, start_line: StartLine) -> None:
-    with start_line("malformed requests") as line:
+def visits_at_once(service: Service, count: int) -> list[Visit]:
+    began = time.monotonic()
+    received = service.raw_exchange(VISIT * (count - 1) + LAST_VISIT)
+    ended = time.monotonic()
+    return [Visit(began, ended, answer.status, answer.json["counter"]) for answer in parse_answers(received)]
+
+
+def test_malformed(start_line: StartLine) -> None:
+    with start_line("malformed requests", REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
+        line.watch(refusals(line.service), least=30 * len(MALFORMED) // 2)
         for _ in range(30):
             for garbage in MALFORMED:
-                with line.service.connect() as connection:
-                    connection.settimeout(0.05)
-                    try:
-                        connection.sendall(garbage)
-                        connection.recv(4096)
-                    except OSError:
-                        pass
-    assert int(server.run("GET", "counter")) == len(line.visitors.sent)
+                line.do(send_and_forget, line.service, garbage)
     assert not any("Traceback" in raw for raw in line.service.raw)
+
+
+def send_and_forget(service: Service, message: bytes) -> None:
+    with service.connect() as connection:
+        connection.settimeout(0.05)
+        try:
+            connection.sendall(message)
+            connection.recv(4096)
+        except OSError:
+            pass
 
 
 def test_idle_connections(start_line: StartLine) -> None:
     """Twice: what is kept of the first ten thousand would stand beside the second."""
-    with start_line("10 000 idle connections, twice") as line:
+    with start_line("10 000 idle connections, twice", REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
+        process = line.service.process.pid
         before = resident(line.service)
-        opened = descriptors(line.service)
+        opened = descriptors(process)
         reached = []
         for _ in range(2):
             # About 1000 come and go in a second, so that this is not a test of overload.
-            idle = [line.service.connect() for _ in paced(IDLE_CONNECTIONS)]
+            idle = [line.service.connect() for _ in paced(IDLE_CONNECTIONS if line.is_on else 0)]
             line.visitors.await_answers(500)
             with_all = resident(line.service)
-            for number in paced(IDLE_CONNECTIONS):
+            line.struck("connections held", descriptors(process) - opened, least=IDLE_CONNECTIONS - 100)
+            for number in paced(len(idle)):
                 idle[number].close()
-            eventually(lambda: descriptors(line.service) < opened + 10, "all are gone")
+            eventually(lambda: descriptors(process) < opened + 10, "all are gone")
             reached.append(max(with_all, resident(line.service)))
     each = (reached[0] - before) * 1024 / IDLE_CONNECTIONS
     assert each < 20, f"{each:.1f} KB for each idle connection"
     assert reached[1] - reached[0] < 3, f"{reached} MB, the first and the second time"
-
-
-def descriptors(service: Service) -> int:
-    return len(list(Path(f"/proc/{service.process.pid}/fd").iterdir()))

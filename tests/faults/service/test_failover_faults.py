@@ -1,48 +1,66 @@
 """What may happen to a Redis with replicas or slots, with the real process and real servers."""
 
-import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from dev.valkey import LOOPBACK
-from tests.conftest import StartService
-from tests.faults.service.conftest import MakeServer
-from tests.faults.service.line import Record, fault
-from tests.faults.service.redis_servers import (
-    ClusterNode,
-    SentinelServer,
-    Server,
-    add_replica,
-    join,
-    wait_for,
-)
+from tests.conftest import SentinelServer, StartService
+from tests.faults.service.conftest import MakeServer, StartLine
+from tests.faults.service.evidence import error_replies, failures, promotion, stops
+from tests.faults.service.products import Product
+from tests.faults.service.redis_servers import ClusterNode, Server, add_replica, join, wait_for
 from tests.visitors import READ, Visitors
+
+
+@pytest.fixture
+def replica(server: Server, make_server: MakeServer) -> Server:
+    """A replica that the master does not do without."""
+    replica = make_server(Server, "--replicaof", LOOPBACK, str(server.port))
+    wait_for("in step", replica.is_in_step)
+    server.run("CONFIG", "SET", "min-replicas-to-write", 1)
+    return replica
+
+
+@pytest.fixture
+def sentinel(product: Product, server: Server, replica: Server, tmp_path: Path) -> Iterator[SentinelServer]:
+    """One that knows the replica and acts soon."""
+    lines = ["sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000"]
+    sentinel = SentinelServer(tmp_path / "sentinel", server.port, *lines, binary=product.binary)
+    sentinel.start()
+    wait_for("watched", lambda: str(replica.port) in str(sentinel.run("SENTINEL", "REPLICAS", "mymaster")))
+    yield sentinel
+    sentinel.stop()
 
 
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "asked for"])
 def test_sentinel_failover(
-    server: Server, make_server: MakeServer, start_service: StartService, record: Record, *, killed: bool
+    server: Server,
+    replica: Server,
+    sentinel: SentinelServer,
+    start_service: StartService,
+    begin_line: StartLine,
+    *,
+    killed: bool,
 ) -> None:
     """As an operator has to do it who wants to lose nothing: replication is asynchronous.
 
     The master refuses writes once it has no replica, and before a failover that is asked for they are paused.
     """
     name = "Sentinel: the master is killed" if killed else "Sentinel: a failover, writes paused before"
-    replica = make_server(Server, "--replicaof", LOOPBACK, str(server.port))
-    wait_for("in step", replica.is_in_step)
-    sentinel = make_server(SentinelServer, server.port)
-    wait_for("watched", lambda: len(sentinel.run("SENTINEL", "REPLICAS", "mymaster")) == 1)
-    server.run("CONFIG", "SET", "min-replicas-to-write", 1)
     service = start_service(
         REDIS_SENTINELS=f"{LOOPBACK}:{sentinel.port}", REDIS_SENTINEL_MASTER="mymaster"
     ).wait_until_ready()
-    with fault(name, service, replica, record):
+    with begin_line(name, service, replica) as line:
+        line.watch(promotion(replica))
         if killed:
-            server.kill()
+            line.watch(failures(service, "connection"))
+            line.do(server.kill)
         else:
-            server.run("CLIENT", "PAUSE", 10_000, "WRITE")
-            sentinel.run("SENTINEL", "FAILOVER", "mymaster")
-        wait_for("promoted", replica.is_master)
+            line.do(server.run, "CLIENT", "PAUSE", 10_000, "WRITE")
+            line.do(sentinel.run, "SENTINEL", "FAILOVER", "mymaster")
+        line.sees("promoted", replica.is_master)
 
 
 @pytest.fixture
@@ -53,28 +71,32 @@ def masters(make_server: MakeServer) -> list[ClusterNode]:
     return sorted(nodes, key=lambda node: not node.serves("counter"))
 
 
-def test_cluster_slot_moves(masters: list[ClusterNode], start_service: StartService, record: Record) -> None:
+def test_cluster_slot_moves(
+    masters: list[ClusterNode], start_service: StartService, begin_line: StartLine
+) -> None:
     """Somebody reads all the while: a read must not come between ASKING and the batch that it is for."""
     here, there, _ = masters
     slot = here.slot_of("counter")
     service = start_service(here, REDIS_CLUSTER="true").wait_until_ready()
     with (
-        fault("Cluster: the counter's slot moves", service, there, record) as line,
+        begin_line("Cluster: the counter's slot moves", service, there) as line,
         Visitors(service.address, count=4, requests=[READ]) as readers,
     ):
-        there.run("CLUSTER", "SETSLOT", slot, "IMPORTING", here.id)
-        here.run("CLUSTER", "SETSLOT", slot, "MIGRATING", there.id)
+        line.watch(error_replies(here, "ASK"), error_replies(here, "MOVED"))
+        line.do(there.run, "CLUSTER", "SETSLOT", slot, "IMPORTING", here.id)
+        line.do(here.run, "CLUSTER", "SETSLOT", slot, "MIGRATING", there.id)
         # Half of the slot has moved: a command with two keys is answered TRYAGAIN.
-        time.sleep(0.3)
-        while keys := here.run("CLUSTER", "GETKEYSINSLOT", slot, 100):
-            here.run("MIGRATE", LOOPBACK, there.port, "", 0, 5000, "KEYS", *keys)
-            time.sleep(0.3)
+        line.lasts(0.3)
+        while keys := line.do(here.run, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+            line.do(here.run, "MIGRATE", LOOPBACK, there.port, "", 0, 5000, "KEYS", *keys)
+            line.lasts(0.3)
         # All of it has moved, and every command is answered ASK.
         line.visitors.await_answers(200)
         readers.await_answers(200)
         for node in (there, here):
-            node.run("CLUSTER", "SETSLOT", slot, "NODE", there.id)
-    assert set(line.visitors.statuses()) == set(readers.statuses()) == {200}
+            line.do(node.run, "CLUSTER", "SETSLOT", slot, "NODE", there.id)
+        line.visitors.await_answers(200)
+    assert set(readers.statuses()) == {200}
 
 
 @pytest.mark.parametrize("hangs", [False, True], ids=["dies", "hangs"])
@@ -82,7 +104,7 @@ def test_cluster_failover(
     masters: list[ClusterNode],
     make_server: MakeServer,
     start_service: StartService,
-    record: Record,
+    begin_line: StartLine,
     *,
     hangs: bool,
 ) -> None:
@@ -98,9 +120,11 @@ def test_cluster_failover(
     master.run("CONFIG", "SET", "min-replicas-to-write", 1)
     service = start_service(master, REDIS_CLUSTER="true").wait_until_ready()
     name = f"Cluster: a master {'hangs' if hangs else 'dies'}, its replica takes over"
-    with fault(name, service, replica, record):
+    with begin_line(name, service, replica) as line:
+        line.watch(promotion(replica), failures(service, "timeout" if hangs else "connection"))
         if hangs:
-            master.pause()
+            line.watch(stops(master))
+            line.do(master.pause)
         else:
-            master.kill()
-        wait_for("promoted", replica.is_master)
+            line.do(master.kill)
+        line.sees("promoted", replica.is_master)
