@@ -10,13 +10,16 @@ import pytest
 from dev.valkey import LOOPBACK
 from tests.faults.service.conftest import MakeServer, StartLine
 from tests.faults.service.evidence import error_replies, failures, starts, stops, trouble
-from tests.faults.service.line import Line
+from tests.faults.service.line import Line, resident
 from tests.faults.service.redis_proxy import RedisProxy
 from tests.faults.service.redis_servers import Server, wait_for
 from tests.faults.service.verdict import MARGIN
-from tests.visitors import Visit
+from tests.visitors import Visit, Visitors
 
 FILL = "for i = 1, 30000 do redis.call('SET', 'padding:' .. i, '') end"
+CROWD = 900
+CROWD_MEMORY = 25.0
+"""MB in which so many wait, a connection each."""
 LONGER = 3.0
 """Seconds beyond REQUEST_TIMEOUT: an absence that no visitor waits out."""
 
@@ -39,6 +42,20 @@ def test_stopped_for_long(server: Server, start_line: StartLine) -> None:
         started = time.monotonic()
         line.do(server.start)
     assert_told_at_once(line, stopped, started)
+
+
+def test_a_crowd_waits(server: Server, start_line: StartLine) -> None:
+    """As many as come at 90 a second for as long as anybody waits: there is room, and memory, for them."""
+    with start_line(f"Redis killed, back when {CROWD} more visitors wait") as line:
+        line.watch(starts(server), failures(line.service, "connection"))
+        before = resident(line.service)
+        line.do(server.kill)
+        with Visitors(line.service.address, count=CROWD, pause=1) as crowd:
+            line.more.append(crowd)
+            line.sees("all of them wait", lambda: line.service.in_flight() > CROWD)
+            assert resident(line.service) - before < CROWD_MEMORY
+            line.do(server.start)
+            crowd.await_answers(CROWD)
 
 
 def test_paused_for_long(server: Server, start_line: StartLine) -> None:
