@@ -77,6 +77,14 @@ class Transport(HTTPServer):
                 request_conn._disconnect_on_finish = True
         self.keep_alive_ended.set()
 
+    def stop(self) -> None:
+        """Take in who has connected already, then stop listening: closing resets whoever is queued."""
+        for listener in self._sockets.values():
+            with contextlib.suppress(OSError):
+                while True:
+                    self._handle_connection(*listener.accept())
+        super().stop()
+
     async def has_request_at_hand(self) -> bool:
         """Tell whether a request is in flight, or arrives within some turns of the loop.
 
