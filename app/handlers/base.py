@@ -17,8 +17,9 @@ from app.request_policy import RequestPolicy, request_id_complaint, request_id_o
 
 FULL = "Too many requests are in flight; try again in a moment."
 AWAY = "The counter is not available right now; try again in a moment."
-DETAILS = {HTTPStatus.NOT_FOUND.value: "There is nothing at this address."}
 BROKEN = "The counter is not available, and will not be until somebody who runs this service mends it."
+DETAILS = {HTTPStatus.NOT_FOUND.value: "There is nothing at this address."}
+"""By status, where there is more to say than that the request was not understood."""
 
 log = structlog.get_logger(__name__)
 
