@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 
 PATIENCE_SECONDS = 60
+ANSWER_SECONDS = 15
+"""Longer than the service keeps a visitor while Redis is away (REQUEST_TIMEOUT): its answer is to be seen."""
 
 
 class Failed(Exception):
@@ -25,7 +27,7 @@ class Release:
     redis: str
 
     def fetch(self, path: str) -> str:
-        connection = HTTPConnection(self.service, timeout=5)
+        connection = HTTPConnection(self.service, timeout=ANSWER_SECONDS)
         try:
             connection.request("GET", path, headers={"Host": self.host, "Accept": "text/html"})
             response = connection.getresponse()

@@ -44,7 +44,7 @@ def test_an_open_redis_fails(valkey: ValkeyServer, start_service: StartService) 
 def test_a_service_without_its_redis_fails(
     valkey: ValkeyServer, start_service: StartService, paused: bool
 ) -> None:
-    service = start_service(valkey).wait_until_ready()
+    service = start_service(valkey, REQUEST_TIMEOUT=2).wait_until_ready()
     if paused:
         valkey.pause()
     else:
