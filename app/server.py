@@ -161,16 +161,21 @@ async def drain(
     transport.stop()
     try:
         async with asyncio.timeout(settings.drain_timeout):
-            # Who connected last, or was idle, may have a request on its way.
-            await asyncio.sleep(LAST_REQUEST_SECONDS)
-            # Whoever comes while the last batch settles is served like the others.
             while True:
+                # Who connected last, or was idle, may have a request on its way.
+                await asyncio.sleep(LAST_REQUEST_SECONDS)
                 await policy.in_flight.wait_until_none()
                 await counter.settle()
-                if not await transport.has_request_at_hand():
+                # Whoever came while the last batch settled is served like the others.
+                if transport.close_when_quiet():
                     break
     except TimeoutError:
-        log.warning("drain timed out", in_flight=len(policy.in_flight), seconds=settings.drain_timeout)
+        log.warning(
+            "drain timed out",
+            in_flight=len(policy.in_flight),
+            arriving=transport.arriving(),
+            seconds=settings.drain_timeout,
+        )
     await transport.close_all_connections()
 
 

@@ -3,6 +3,12 @@
 The seams: `HTTPServer.start_request` and `on_close` (see tornado.httputil.HTTPServerConnectionDelegate) see
 every request between its header and its flushed response. What the parser itself refuses never reaches a
 delegate; it passes through `IOStream.write` and `IOStream.close`, so a subclass of the stream answers there.
+
+Used here though Tornado does not document it, as of 6.6.1: `TCPServer._sockets` and `_handle_connection`,
+`HTTPServer._connections`, `IOStream._read_buffer`, `HTTP1Connection._disconnect_on_finish` and
+`_request_headers`, and the very bytes of its bare 400.
+
+A client that closes its sending side has left: what it asked for may be done, and it may get no answer.
 """
 
 import asyncio
@@ -11,7 +17,7 @@ import re
 import resource
 import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
@@ -35,13 +41,15 @@ from app.telemetry.requests import RequestTelemetry
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
 DISCARDED_BODY = 1024 * 1024
-"""Bytes of an oversized body that are read and thrown away: a client that still sends misses the answer."""
+"""Bytes of an oversized body that are read and thrown away, because a client that is still sending would not
+see the answer. A larger body is answered at once all the same."""
 NO_LIMIT = 2**62
-"""The body limit that Tornado gets: ours answers, Tornado's closes."""
+"""The body limit that Tornado is given. At its own limit it closes the connection without an answer; at
+MAX_BODY_SIZE LimitedRequest answers 413."""
+ENOUGH_TO_PEEK = 16
+"""Bytes that tell a request from a stray empty line."""
 SPARE_DESCRIPTORS = 64
 """Not for visitors: what the process needs to listen, to log and to reach Redis again."""
-TURNS_TO_PARSE = 10
-"""Turns of the loop, at most, from a request's bytes in the kernel to its header in a delegate's hands."""
 REFUSED = "refused"
 """The route, in logs and metrics, of what was refused before any route was looked for."""
 
@@ -60,21 +68,16 @@ class Transport(HTTPServer):
         )
         self.policy = policy
         self.telemetry = telemetry
-        self._held: dict[object, HTTPConnection] = {}
-        self._idle: dict[object, HTTP1ServerConnection] = {}
+        self._held: dict[object, ResponseWriter] = {}
+        self._idle: dict[object, AnsweringStream] = {}
         """Connections without a request, those that are so for longest first."""
         self.keep_alive_ended = asyncio.Event()
+        """Set when connections are no longer kept, see end_keep_alive."""
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most_connections = max(1, descriptors - SPARE_DESCRIPTORS)
 
     def end_keep_alive(self) -> None:
-        """From now on every response that has not begun says that it closes its connection, and does."""
-        self.conn_params.no_keep_alive = True
-        for request_conn in self._held.values():
-            assert isinstance(request_conn, HTTP1Connection)  # noqa: S101 - what HTTPServer makes
-            # Tornado decided when it read the request's header.
-            if request_conn._response_start_line is None:
-                request_conn._disconnect_on_finish = True
+        """From now on a response closes its connection, unless another request has arrived on it."""
         self.keep_alive_ended.set()
 
     def stop(self) -> None:
@@ -85,31 +88,29 @@ class Transport(HTTPServer):
                     self._handle_connection(*listener.accept())
         super().stop()
 
-    async def has_request_at_hand(self) -> bool:
-        """Tell whether a request is in flight, or arrives within some turns of the loop.
+    def arriving(self) -> int:
+        """Return on how many connections a request has begun to arrive that is not in flight yet."""
+        return sum(not stream.is_quiet() for stream in self._idle.values())
 
-        Bytes that nobody has read yet, or that the parser has not come to, are a request as well: to close
-        their connection would cut it off.
-        """
-        for _ in range(TURNS_TO_PARSE):
-            await asyncio.sleep(0)
-            if self.policy.in_flight or any(_has_unread(idle.stream.socket) for idle in self._idle.values()):
-                return True
-        return False
-
-    async def close_all_connections(self) -> None:
-        """Close them in one turn of the loop, so that none reads a request while another one is closed."""
-        for server_conn in list(self._idle.values()):
-            server_conn.stream.close()
-        await super().close_all_connections()
+    def close_when_quiet(self) -> bool:
+        """Close all connections if nobody asks on any of them; tell whether they are closed."""
+        if self.policy.in_flight or self.arriving():
+            return False
+        for stream in list(self._idle.values()):
+            # Somebody may have asked while the others were closed.
+            if not stream.is_quiet():
+                return False
+            stream.close()
+        return True
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        # Whoever waits for nothing makes room, so that a probe gets in whatever clients hold open.
+        # A connection that waits for no answer is closed for a new one, so that a probe gets in however many
+        # connections clients hold open.
         if len(self._connections) >= self._most_connections:
             if not self._idle:
                 stream.close()
                 return
-            self._idle.pop(next(iter(self._idle))).stream.close()
+            self._idle.pop(next(iter(self._idle))).close()
         answering = AnsweringStream(stream.socket)
         answering.transport = self
         answering.peer = str(address[0]) if address else "unknown"
@@ -121,26 +122,26 @@ class Transport(HTTPServer):
         if (last := self._held.get(server_conn)) is not None:
             server_conn.stream.rest = self.policy.admission.rest_after(last)
             self._release(server_conn)
-        self._idle[server_conn] = server_conn
-        return LimitedRequest(
-            self, server_conn, request_conn, super().start_request(server_conn, request_conn)
-        )
+        self._idle[server_conn] = server_conn.stream
+        assert isinstance(request_conn, HTTP1Connection)  # noqa: S101 - what HTTP1ServerConnection makes
+        response = ResponseWriter(request_conn, server_conn.stream, self.keep_alive_ended)
+        return LimitedRequest(self, server_conn, response, super().start_request(server_conn, response))
 
     def on_close(self, server_conn: object) -> None:
         self._release(server_conn)
         self._idle.pop(server_conn, None)
         super().on_close(server_conn)
 
-    def hold(self, server_conn: object, request_conn: HTTPConnection) -> None:
+    def hold(self, server_conn: object, response: "ResponseWriter") -> None:
         """Count a request in until the next one starts on its connection, or the connection is closed."""
         self._idle.pop(server_conn, None)
-        self._held[server_conn] = request_conn
-        self.policy.in_flight.hold(request_conn)
+        self._held[server_conn] = response
+        self.policy.in_flight.hold(response)
 
     def _release(self, server_conn: object) -> None:
-        request_conn = self._held.pop(server_conn, None)
-        if request_conn is not None:
-            self.policy.in_flight.release(request_conn)
+        response = self._held.pop(server_conn, None)
+        if response is not None:
+            self.policy.in_flight.release(response)
 
     def refusal(
         self,
@@ -196,6 +197,23 @@ class AnsweringStream(IOStream):
                 await self.transport.keep_alive_ended.wait()
         return await super().read_until_regex(regex, max_bytes)
 
+    def is_quiet(self) -> bool:
+        """Tell whether the next request is waited for, and nothing of it has arrived."""
+        # A stream that does not read has just read a header, which is yet to be parsed.
+        return self.closed() or (self.reading() and not self.has_unread())
+
+    def has_unread(self) -> bool:
+        """Tell whether anything has arrived beyond the requests that were read."""
+        if self.closed():
+            return False
+        # Some clients send an empty line after a body.
+        if self._read_buffer.strip(b"\r\n"):
+            return True
+        try:
+            return bool(self.socket.recv(ENOUGH_TO_PEEK, socket.MSG_PEEK).strip(b"\r\n"))
+        except OSError:
+            return False
+
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
         if data == BARE_REFUSAL:
             data = b"" if self.refused else self._refuse(400, "The request is not valid HTTP/1.1.")
@@ -223,6 +241,49 @@ class AnsweringStream(IOStream):
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+class ResponseWriter(HTTPConnection):
+    """What a response is written to: Tornado's connection, which a drain ends with the response.
+
+    Tornado decides that when it reads a request's header. But the drain may begin later, and until there is a
+    response to say so, the next request may arrive: it is answered, too.
+    """
+
+    is_last = False
+    """Set for a response that closes its connection whatever else has arrived."""
+
+    def __init__(
+        self, connection: HTTP1Connection, stream: AnsweringStream, keep_alive_ended: asyncio.Event
+    ) -> None:
+        self.context = connection.context
+        self._connection = connection
+        self._stream = stream
+        self._keep_alive_ended = keep_alive_ended
+
+    def write_headers(
+        self,
+        start_line: RequestStartLine | ResponseStartLine,
+        headers: HTTPHeaders,
+        chunk: bytes | None = None,
+    ) -> asyncio.Future[None]:
+        if self.is_last or (self._keep_alive_ended.is_set() and not self._stream.has_unread()):
+            self._connection._disconnect_on_finish = True
+            headers["Connection"] = "close"
+            # To an HTTP/1.0 client that asked to keep it, Tornado would promise that.
+            if self._connection._request_headers is not None:
+                self._connection._request_headers.pop("Connection", None)
+        return self._connection.write_headers(start_line, headers, chunk)
+
+    def write(self, chunk: bytes) -> asyncio.Future[None]:
+        return self._connection.write(chunk)
+
+    def finish(self) -> None:
+        self._connection.finish()
+
+    def set_close_callback(self, callback: Callable[[], None] | None) -> None:
+        """Call back when the client leaves; a part of the interface that Tornado's handlers rely on."""
+        self._connection.set_close_callback(callback)
+
+
 class LimitedRequest(HTTPMessageDelegate):
     """Passes one request on to the application, unless its framing, size or pace is refused."""
 
@@ -230,12 +291,12 @@ class LimitedRequest(HTTPMessageDelegate):
         self,
         transport: Transport,
         server_conn: object,
-        connection: HTTPConnection,
+        response: ResponseWriter,
         application: HTTPMessageDelegate,
     ) -> None:
         self._transport = transport
         self._server_conn = server_conn
-        self._connection = connection
+        self._response = response
         self._application = application
         self._start_line: RequestStartLine | None = None
         self._headers: HTTPHeaders | None = None
@@ -250,7 +311,7 @@ class LimitedRequest(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
         self._start_line, self._headers = start_line, headers
         self._stream.in_request = True
-        self._transport.hold(self._server_conn, self._connection)
+        self._transport.hold(self._server_conn, self._response)
         complaint = framing_complaint(start_line.version, headers)
         if complaint is not None:
             self._refuse(400, complaint)
@@ -321,18 +382,9 @@ class LimitedRequest(HTTPMessageDelegate):
         stream = self._stream
         stream.refused = True
         headers, body = self._transport.refusal(status, detail, self._start_line, self._headers, stream.peer)
-        start_line = ResponseStartLine("", status, title_of(status))
-        flushed = self._connection.write_headers(start_line, headers, body)
-        self._connection.finish()
-        # Tornado closes by itself only what it has not read to the end.
-        flushed.add_done_callback(lambda _: stream.close())
-
-
-def _has_unread(connected: socket.socket) -> bool:
-    try:
-        return bool(connected.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-    except OSError:
-        return False
+        self._response.is_last = True
+        self._response.write_headers(ResponseStartLine("", status, title_of(status)), headers, body)
+        self._response.finish()
 
 
 def framing_complaint(version: str, headers: HTTPHeaders) -> str | None:

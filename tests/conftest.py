@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from redis import Redis
@@ -141,8 +141,17 @@ def settings(valkey: ValkeyServer) -> Settings:
     return Settings(redis_host=LOOPBACK, redis_port=valkey.port, environment="TEST")
 
 
+class ServiceParts(NamedTuple):
+    """What server.main puts together."""
+
+    application: Application
+    transport: Transport
+    counter: Counter
+    health: Health
+
+
 @pytest.fixture
-def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[tuple[Application, Transport]]:
+def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[ServiceParts]:
     """The application as server.main builds it, in the test's loop, without listeners."""
     policy = make_policy(settings)
     metrics = Metrics(settings)
@@ -154,12 +163,12 @@ def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[tuple[Applica
     health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
     io_loop.run_sync(health.become_ready)
     application = make_app(policy, counter, health, telemetry)
-    yield application, Transport(application, policy, telemetry)
+    yield ServiceParts(application, Transport(application, policy, telemetry), counter, health)
     io_loop.run_sync(counter.aclose)
     for client in clients:
         io_loop.run_sync(client.aclose)
 
 
 @pytest.fixture
-def app(service_parts: tuple[Application, Transport]) -> Application:
-    return service_parts[0]
+def app(service_parts: ServiceParts) -> Application:
+    return service_parts.application

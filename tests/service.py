@@ -1,5 +1,6 @@
 """The service as a real process, and small clients for it."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -182,6 +183,20 @@ class Service:
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let the process do nothing meanwhile: what is sent to it arrives, and stays unread."""
+        self.signal(signal.SIGSTOP)
+        eventually(self._does_nothing, "frozen")
+        yield
+        self.signal(signal.SIGCONT)
+
+    def _does_nothing(self) -> bool:
+        if self.process.poll() is not None:
+            return True
+        _, _, after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")
+        return after_name.split()[0] == "T"
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end; return the exit code."""

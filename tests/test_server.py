@@ -324,15 +324,6 @@ def test_drain_ends_at_its_timeout(valkey: ValkeyServer, start_service: StartSer
     service.line("drain timed out", in_flight=1)
 
 
-def test_drain_leaves_an_idle_connection(valkey: ValkeyServer, start_service: StartService) -> None:
-    service = start_service(valkey).wait_until_ready()
-    with service.connect() as connection:
-        connection.sendall(VISIT)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        service.signal(signal.SIGTERM)
-        assert service.wait(3) == 0
-
-
 def test_a_second_signal_ends_at_once(valkey: ValkeyServer, start_service: StartService) -> None:
     service = start_service(valkey, DRAIN_DELAY=60).wait_until_ready()
     service.signal(signal.SIGTERM)
