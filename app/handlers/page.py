@@ -25,11 +25,13 @@ class PageHandler(BaseHandler):
     def refuse_prefetch(self) -> None:
         """Raise Problem for a request that a browser sends before anybody visits.
 
-        Whatever is not a 2xx is thrown away, and the page is fetched anew when somebody does visit. A 4xx,
-        as nothing is wrong here.
+        It shows a 2xx to whoever visits later without asking again, even one that is empty or no-store. Any
+        other answer it throws away, and fetches the page once somebody visits. A 5xx would look like trouble.
         """
-        purposes = self.request.headers.get("Sec-Purpose", "")
-        if "prefetch" in {purpose.partition(";")[0].strip() for purpose in purposes.split(",")}:
+        headers = self.request.headers
+        # Some browsers still send the older name for <link rel="prefetch">.
+        purposes = headers.get_list("Sec-Purpose") or headers.get_list("Purpose")
+        if any(purpose.partition(";")[0].strip() == "prefetch" for purpose in ",".join(purposes).split(",")):
             raise Problem(403, "This page counts its visits, so it is not fetched ahead of one.")
 
     def show(self, value: int) -> None:

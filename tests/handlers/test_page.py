@@ -78,15 +78,16 @@ async def test_under_a_hash_that_is_not_its_own_a_file_is_not_kept(
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prefetch;anonymous-client-ip, x"])
+@pytest.mark.parametrize("name", ["Sec-Purpose", "Purpose"])
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "x, prefetch;anonymous-client-ip"])
 async def test_a_prefetch_is_no_visit_and_is_thrown_away(
-    http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer, purpose: str
+    http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer, name: str, purpose: str
 ) -> None:
     """Whoever then does visit fetches the page anew, and is counted: browsers keep no 4xx."""
     valkey.set("counter", "5")
-    headers = {"Sec-Purpose": purpose, "Accept": "text/html"}
+    headers = {name: purpose, "Accept": "text/html"}
     response = await http_client.fetch(base_url, headers=headers, raise_error=False)
     assert response.code == 403
     assert response.headers["Cache-Control"] == "no-store"
     assert valkey.get("counter") == "5"
-    assert b"Counter: 6" in (await http_client.fetch(base_url, headers={"Sec-Purpose": "other"})).body
+    assert b"Counter: 6" in (await http_client.fetch(base_url, headers={name: "other"})).body
