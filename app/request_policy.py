@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from weakref import WeakKeyDictionary
 
 from tornado.httputil import HTTPHeaders
@@ -18,14 +18,16 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 FORWARDED = re.compile(r"\[([^]]+)\](?::[0-9]+)?|([0-9.]+)(?::[0-9]+)?|([0-9A-Fa-f:.]+)")
 """An entry of X-Forwarded-For: an IPv6 address in brackets or an IPv4 one, each with or without a port; or a
 bare IPv6 address."""
+MAPPED = "::ffff:"
+"""What a socket for both kinds of addresses writes before an IPv4 one."""
 HUGE_REQUEST_ID = 1024
 """Longer than any client's; up to here an ID that is not well-formed is replaced without a word."""
 RETRY_AFTER_SECONDS = 1
 """What a client who got a 503 is asked to wait at least."""
 FREE_REFUSALS_A_SECOND = 100
-"""They take some hundredths of a core."""
+"""So few that answering them takes a few percent of a processor core."""
 LONGEST_REST = 2.0
-"""Seconds."""
+"""Seconds for which the next request of a refused connection may stay unread."""
 
 
 class InFlight:
@@ -124,21 +126,17 @@ class RequestPolicy:
     def client_address(self, peer: str, headers: HTTPHeaders) -> str:
         """Return the visitor's address: the last X-Forwarded-For entry that is not a trusted proxy."""
         if not self.settings.trusted_proxies:
+            return peer.removeprefix(MAPPED)
+        address = address_in(peer)
+        if address is None:
             return peer
-        address = address_in(peer) or peer
         forwarded = ",".join(headers.get_list("X-Forwarded-For")).split(",")
-        while self._is_trusted(address) and forwarded:
+        while forwarded and any(address in network for network in self.settings.trusted_proxies):
             candidate = address_in(forwarded.pop().strip())
             if candidate is None:
                 break
             address = candidate
-        return address
-
-    def _is_trusted(self, address: str) -> bool:
-        # A peer on a Unix socket has no address.
-        return address_in(address) is not None and any(
-            ip_address(address) in network for network in self.settings.trusted_proxies
-        )
+        return str(address)
 
 
 def make_policy(settings: Settings) -> RequestPolicy:
@@ -175,11 +173,10 @@ def request_id_complaint(headers: HTTPHeaders) -> str | None:
     return None
 
 
-def address_in(text: str) -> str | None:
-    """Return the IP address that an entry of X-Forwarded-For names, None if it names none.
+def address_in(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address that a peer or an entry of X-Forwarded-For names, None if it names none.
 
-    Some proxies add the port (`192.0.2.1:4711`, `[2001:db8::1]:4711`); a socket for both kinds of addresses
-    writes IPv4 ones as `::ffff:192.0.2.1`.
+    Some proxies add the port (`192.0.2.1:4711`, `[2001:db8::1]:4711`). `::ffff:192.0.2.1` is an IPv4 address.
     """
     found = FORWARDED.fullmatch(text)
     try:
@@ -187,4 +184,4 @@ def address_in(text: str) -> str | None:
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return str(mapped or address)
+    return mapped or address

@@ -79,7 +79,7 @@ def _application(
             request_id=handler.request_id,
             method=str(handler.request.method),
             route=handler.route,
-            path=handler.request.path,
+            target=str(handler.request.uri),
             status=handler.get_status(),
             seconds=handler.request.request_time(),
             client=handler.client_address,
@@ -119,7 +119,7 @@ async def main(settings: Settings) -> None:
     health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
     metrics.watch(in_flight=lambda: len(policy.in_flight), is_ready=lambda: health.is_ready)
     transport = Transport(make_app(policy, counter, health, telemetry), policy, telemetry)
-    # Of its own, so that a scrape is neither counted among the visitors nor waited for.
+    # Another policy than the visitors': a scrape takes none of their places, and no drain waits for it.
     admin_policy = make_policy(settings)
     admin = Transport(make_admin_app(admin_policy, metrics, telemetry), admin_policy, telemetry)
 

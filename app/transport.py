@@ -160,13 +160,13 @@ class Transport(HTTPServer):
         answer["Content-Length"] = str(len(body))
         answer["Connection"] = "close"
         answer["Date"] = format_timestamp(time.time())
-        client = peer if headers is None else self.policy.client_address(peer, headers)
+        client = self.policy.client_address(peer, headers if headers is not None else HTTPHeaders())
         method = start_line.method if start_line else "other"
         self.telemetry.record(
             request_id=request_id,
             method=method,
             route=REFUSED,
-            path=start_line.path.partition("?")[0] if start_line else "",
+            target=start_line.path if start_line else "",
             status=status,
             seconds=0.0,
             client=client,
@@ -176,7 +176,7 @@ class Transport(HTTPServer):
 
 
 class AnsweringStream(IOStream):
-    """The stream of one connection; gives what Tornado's parser refuses a problem body."""
+    """The stream of one connection; answers with a problem where Tornado's parser refuses a request."""
 
     transport: Transport
     peer = "unknown"

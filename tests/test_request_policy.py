@@ -61,7 +61,7 @@ def test_client_address(peer: str, forwarded: str | None, expected: str) -> None
     policy = make_policy(Settings(trusted_proxies=(ip_network("10.0.0.0/8"),)))
     headers = HTTPHeaders({"X-Forwarded-For": forwarded} if forwarded else {})
     assert policy.client_address(peer, headers) == expected
-    assert make_policy(Settings()).client_address(peer, headers) == peer
+    assert make_policy(Settings()).client_address(peer, headers) == peer.removeprefix("::ffff:")
 
 
 def test_request_id() -> None:

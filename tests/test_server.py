@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.request_policy import FREE_REFUSALS_A_SECOND
-from app.telemetry.requests import LONGEST_PATH, LONGEST_USER_AGENT, shown
+from app.telemetry.requests import LONGEST_METHOD, LONGEST_PATH, LONGEST_USER_AGENT, shown
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import Service, eventually, run_to_end
@@ -393,6 +393,8 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
         b"GET /" + b"a" * 5000 + b"?hidden HTTP/1.1\r\nHost: h\r\nX-Request-ID: long\r\nUser-Agent: "
         b"" + b"u" * 5000 + b"\r\n\r\n",
         b"GET /\xc3\xa4\xe2\x80\xae HTTP/1.1\r\nHost: h\r\nX-Request-ID: odd\r\nUser-Agent: \xff\x80\r\n\r\n",
+        b"GET http://me:hidden@h/absolute?hidden HTTP/1.1\r\nHost: h\r\nX-Request-ID: absolute\r\n\r\n",
+        b"A" * 5000 + b" / HTTP/1.1\r\nHost: h\r\nX-Request-ID: method\r\n\r\n",
         b"GET /refused?hidden HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Request-ID: refused\r\n"
         b"User-Agent: them\r\n\r\n0\r\n\r\n",
     ):
@@ -405,6 +407,8 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
     odd = service.line("request", request_id="odd")
     assert odd["path"].isascii()
     assert odd["user_agent"].isascii()
+    assert service.line("request", request_id="absolute")["path"] == "h/absolute"
+    assert service.line("request", request_id="method")["method"] == "A" * LONGEST_METHOD + "…"
     refused = service.line("request", request_id="refused", status=400)
     assert (refused["path"], refused["user_agent"]) == ("/refused", "them")
     assert not any("hidden" in line for line in service.raw)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 
@@ -182,6 +183,32 @@ def test_pipelined_requests_are_answered_in_order(service: Service, counted: Cou
     data = service.raw_exchange((one + b"\r\n") * 5 + one + b"Connection: close\r\n\r\n")
     assert [answer.json["counter"] for answer in parse_answers(data)] == [1, 2, 3, 4, 5, 6]
     assert counted() == "6"
+
+
+def test_a_refused_client_of_http_1_0_is_told_that_its_connection_closes(service: Service) -> None:
+    head = b"GET / HTTP/1.0\r\n" + HOST + b"Connection: keep-alive\r\nContent-Length: x\r\n\r\n"
+    answer = only_answer(service.raw_exchange(head))
+    assert_problem(answer, 400)
+    assert answer.headers.get_all("Connection") == ["close"]
+
+
+def test_a_client_that_closes_its_sending_side_has_left(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    """It gets no answer, whatever becomes of its visit, which is counted at most once."""
+    service = start_service(valkey, ADMIN_PORT=free_port(), REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4)
+    service.wait_until_ready()
+    valkey.pause()
+    with service.connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        eventually(lambda: service.in_flight() == 1, "in flight")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert service.in_flight() == 1
+    valkey.resume()
+    eventually(lambda: service.in_flight() == 0, "done")
+    assert valkey.get("counter") == "1"
+    assert not [line for line in service.lines if line["level"] in {"error", "warning"}]
 
 
 def test_what_follows_a_refused_request_is_not_served(service: Service, counted: Counted) -> None:

@@ -38,7 +38,7 @@ class BaseHandler(RequestHandler):
     route: ClassVar[str] = "unmatched"
     """The pattern that led here: the label of metrics and logs, never the raw path."""
     is_probe: ClassVar[bool] = False
-    """Probes answer whatever the load, the Host and the time; they bound themselves."""
+    """A probe is answered whatever the load and the Host header, and its handler takes care not to hang."""
 
     deadline: asyncio.TimerHandle | None = None
     is_held = False

@@ -4,6 +4,7 @@ import structlog
 
 from app.telemetry.metrics import Metrics
 
+LONGEST_METHOD = 20
 LONGEST_PATH = 200
 LONGEST_USER_AGENT = 200
 """Characters that the access line shows; what is cut off ends in an ellipsis."""
@@ -22,30 +23,34 @@ class RequestTelemetry:
         request_id: str,
         method: str,
         route: str,
-        path: str,
+        target: str,
         status: int,
         seconds: float,
         client: str,
         user_agent: str,
         quiet: bool = False,
     ) -> None:
-        """Count and log one request; a quiet one (a probe) is logged at debug level.
-
-        `path` is without its query, which may hold secrets.
-        """
+        """Count and log one request; a quiet one (a probe) is logged at debug level."""
         self._metrics.observe_request(method, route, status, seconds)
         write = self._log.debug if quiet else self._log.info
         write(
             "request",
             request_id=request_id,
-            method=method,
+            method=shown(method, LONGEST_METHOD),
             route=route,
-            path=shown(path, LONGEST_PATH),
+            path=shown(path_in(target), LONGEST_PATH),
             status=status,
             duration_ms=round(seconds * 1000, 2),
             client=client,
             user_agent=shown(user_agent, LONGEST_USER_AGENT),
         )
+
+
+def path_in(target: str) -> str:
+    """Return a request's target without what may be secret: the query, and the password of a whole URL, which
+    only a proxy should be sent."""
+    path = target.partition("?")[0]
+    return path if path.startswith("/") else path.rpartition("@")[2]
 
 
 def shown(text: str, longest: int) -> str:
