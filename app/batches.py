@@ -171,6 +171,9 @@ class Batches:
         """Understand why a command failed, and prepare for the next one."""
         if isinstance(error, Refused):
             log.warning("refused as a writer", reason=str(error))
+            if self._pace.reason != REFUSED:
+                # Redis is back, without the record. Only that is still to be waited for.
+                self._pace.succeeded()
             failure = Failure(REFUSED, nothing_applied=True, may_mend=True, refused=True)
         else:
             reason = failure_reason(error)

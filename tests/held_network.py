@@ -94,6 +94,8 @@ class Command:
         self.reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.is_delivered = False
         self.is_rejected = False
+        """Whether its sender was told that nothing came of it."""
+        self._rejection: RedisError | None = None
         self.counted = range(0)
         """The numbers that the counter went through when the server executed this."""
 
@@ -125,13 +127,14 @@ class Command:
             return getattr(server, self.name)(*self.arguments[0], **self.arguments[1])
         except RedisError as error:
             # Whatever this server says instead of an answer: it did nothing.
-            self.is_rejected = True
+            self._rejection = error
             return error
         finally:
             self.counted = range(before + 1, value_on(server) + 1)
 
     def answer(self, answer: object) -> None:
         """Let its sender have an answer, whatever the server did."""
+        self.is_rejected = self.is_rejected or (answer is not None and answer is self._rejection)
         if isinstance(answer, Exception):
             self.reply.set_exception(answer)
         else:

@@ -153,6 +153,36 @@ def test_in_an_absence_that_lasts_nobody_waits_for_nothing(held: HeldCounter) ->
     assert {reason(task) for task in ended} == {"connection"}
 
 
+def test_redis_comes_back_without_the_writers_record(held: HeldCounter) -> None:
+    """After longer than anybody waits: the first to come is counted, and not told of what is over."""
+    held.registered()
+    while held.loop.now < 2 * PATIENCE:
+        held.come()
+        if held.awaited:
+            held.answer(BusyLoadingError("LOADING"))
+        held.loop.pass_time(0.05)
+    held.loop.pass_time(LONGEST_PAUSE)
+    held.server.flushall()
+    (visit,) = held.come()
+    held.recover()
+    assert visit.exception() is None
+
+
+def test_a_redis_that_keeps_no_record_is_told_at_once(held: HeldCounter) -> None:
+    """As one that evicts whatever it is given: after a while nobody waits for that either."""
+    ends: list[float] = []
+    while held.loop.now < 20:
+        came = held.loop.now
+        (visit,) = held.come()
+        visit.add_done_callback(lambda _, came=came: ends.append(held.loop.now - came))
+        if command := held.awaited:
+            refused = [b"refused", b"unknown writer"] if command.name == "evalsha" else command.deliver()
+            command.answer(refused)
+        held.loop.pass_time(0.05)
+    assert len(ends) > 350
+    assert max(ends[100:]) < PATIENCE / 2
+
+
 def test_a_failure_of_long_ago_says_nothing_of_now(held: HeldCounter) -> None:
     """Redis failed until everybody was gone, and is back; now a connection is cut, and that is all."""
     held.registered()
