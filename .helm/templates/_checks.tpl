@@ -132,7 +132,7 @@
 
 {{- define "visits.extraChecks" -}}
 {{- $own := include "visits.config" . | fromYaml | keys }}
-{{- $own = concat $own (list "HOST" "PORT" "ADMIN_HOST" "ADMIN_PORT" "IMAGE_DIGEST") }}
+{{- $own = concat $own (list "HOST" "PORT" "ADMIN_HOST" "ADMIN_PORT" "IMAGE_DIGEST" "COUNTER_KEY") }}
 {{- range .Values.extraEnv }}
 {{- if has .name $own }}
 {{- fail (printf "extraEnv names %s, which the chart sets itself: use its value under settings, redis or image, or another name" .name) }}

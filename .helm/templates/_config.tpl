@@ -60,3 +60,9 @@ Kubernetes would expand $(NAME) in a value; $$( is a plain $(.
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* Where the candidate counts, so that a bad version cannot touch the real counter: a name beside it, in its slot. */}}
+{{- define "visits.candidateKey" -}}
+{{- $key := include "visits.setting" (list . "COUNTER_KEY" "counter") }}
+{{- if regexMatch "^[^{]*\\{[^}]+\\}" $key }}{{ $key }}{{ else }}{{ printf "{%s}" $key }}{{ end }}:candidate
+{{- end }}

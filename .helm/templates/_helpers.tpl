@@ -34,6 +34,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: test
 {{- end }}
 
+{{- define "visits.candidateName" -}}
+{{ .Release.Name }}-candidate
+{{- end }}
+
+{{/* Of the candidate: another name, too. Redis lets it in by the other two. */}}
+{{- define "visits.candidateLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-candidate
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: candidate
+{{ include "visits.descriptiveLabels" . }}
+{{- end }}
+
 {{/* What a pod and the other objects tell beside their name. */}}
 {{- define "visits.descriptiveLabels" -}}
 app.kubernetes.io/version: {{ include "visits.version" . | quote }}

@@ -1,4 +1,4 @@
-{{/* What the service's pods and the pod of `helm test` have in common. */}}
+{{/* The service's pods; parts of them also make the pod of `helm test`. */}}
 
 {{- define "visits.podSecurityContext" -}}
 runAsNonRoot: true
@@ -56,4 +56,59 @@ httpGet:
   path: {{ index . 0 }}
   port: http
 {{ toYaml (index . 1) }}
+{{- end }}
+
+{{/* Of the Deployment's pods and of the candidate alike. */}}
+{{- define "visits.podSpec" -}}
+automountServiceAccountToken: false
+# A Service named redis would inject REDIS_PORT=tcp://…
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+{{- include "visits.placement" . | nindent 0 }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- include "visits.podSecurityContext" . | nindent 2 }}
+containers:
+  - name: {{ .Chart.Name }}
+    image: {{ include "visits.image" . | quote }}
+    imagePullPolicy: {{ .Values.image.pullPolicy }}
+    securityContext:
+      {{- include "visits.containerSecurityContext" . | nindent 6 }}
+    env:
+      {{- include "visits.env" . | nindent 6 }}
+    ports:
+      - name: http
+        containerPort: 8000
+        protocol: TCP
+      - name: admin
+        containerPort: 8001
+        protocol: TCP
+    startupProbe:
+      {{- include "visits.probe" (list "/healthz" .Values.probes.startup) | nindent 6 }}
+    livenessProbe:
+      {{- include "visits.probe" (list "/healthz" .Values.probes.liveness) | nindent 6 }}
+    readinessProbe:
+      {{- include "visits.probe" (list "/readyz" .Values.probes.readiness) | nindent 6 }}
+    {{- with .Values.resources }}
+    resources:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    volumeMounts:
+      - name: secrets
+        mountPath: {{ include "visits.secretsDir" . }}
+        readOnly: true
+      {{- with .Values.extraVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+volumes:
+  - name: secrets
+    secret:
+      secretName: {{ include "visits.secretName" . }}
+      defaultMode: 0440
+  {{- with .Values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}

@@ -1,0 +1,119 @@
+"""The candidate: the Deployment's own pod under another name, beside every selector, counting elsewhere."""
+
+import json
+import re
+
+import pytest
+
+from app.settings import HASH_TAG
+from tests.deploy.charts import (
+    DEPLOYED,
+    ENVIRONMENTS,
+    HELMS,
+    SERVICE,
+    Document,
+    Values,
+    configuration,
+    document,
+    documents,
+    merged,
+    pod,
+    refusal,
+)
+from tests.deploy.pod_security import violations
+
+CANDIDATE: Values = {"candidate": {"enabled": True, "uid": "0-1-2"}}
+
+
+def candidate(values: Values | None = None, environment: str = "dev", helm: str = "helm") -> Document:
+    (found,) = [
+        one
+        for one in documents(SERVICE, environment, merged(values or {}, CANDIDATE), helm)
+        if one["kind"] == "Pod" and one["metadata"]["name"].endswith("-candidate")
+    ]
+    return found
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("helm", HELMS)
+def test_it_is_the_deployments_own_pod(environment: str, helm: str) -> None:
+    values: Values = {
+        "priorityClassName": "high",
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "extraEnv": [{"name": "OTHER", "value": "1"}],
+        "podAnnotations": {"a": "b"},
+    }
+    found = candidate(values, environment, helm)
+    spec, ours = found["spec"], pod(SERVICE, environment, values)["spec"]
+    own = {name: spec.pop(name) for name in ("restartPolicy", "activeDeadlineSeconds", "readinessGates")}
+    assert own["restartPolicy"] == "Never"
+    assert own["activeDeadlineSeconds"] == 600
+    ours.pop("topologySpreadConstraints", None)
+    key = [one for one in spec["containers"][0]["env"] if one["name"] == "COUNTER_KEY"]
+    assert [one["value"] for one in key] == ["{counter}:candidate"]
+    for one in (spec, ours):
+        variables = one["containers"][0]["env"]
+        one["containers"][0]["env"] = [each for each in variables if each["name"] != "COUNTER_KEY"]
+    assert spec == ours
+    assert found["metadata"]["annotations"] == {"a": "b"}
+    assert violations(found) == []
+
+
+def test_no_selector_finds_it() -> None:
+    values: Values = {"podLabels": {"team": "web"}}
+    labels = candidate(values)["metadata"]["labels"]
+    assert labels["team"] == "web"
+    selectors = [
+        document(SERVICE, "Service", values=values)["spec"]["selector"],
+        document(SERVICE, "Deployment", values=values)["spec"]["selector"]["matchLabels"],
+        document(SERVICE, "PodDisruptionBudget", values=values)["spec"]["selector"]["matchLabels"],
+        document(SERVICE, "NetworkPolicy", values=values)["spec"]["podSelector"]["matchLabels"],
+    ]
+    for selector in selectors:
+        assert not selector.items() <= labels.items()
+
+
+@pytest.mark.parametrize("name", ["app.kubernetes.io/name", "app.kubernetes.io/instance"])
+def test_pod_labels_cannot_lead_a_selector_to_it(name: str) -> None:
+    refusal(SERVICE, merged(CANDIDATE, {"podLabels": {name: "visits"}}))
+
+
+def test_a_foreign_service_never_sends_it_visitors() -> None:
+    """One that selects the team's own label: the candidate is never ready, whatever its container says."""
+    (gate,) = candidate()["spec"]["readinessGates"]
+    assert re.fullmatch(r"visits/never", gate["conditionType"])
+
+
+@pytest.mark.parametrize(
+    ("key", "counts_under"),
+    [(None, "{counter}:candidate"), ("shop:visits", "{shop:visits}:candidate"), ("a{b}c", "a{b}c:candidate")],
+)
+def test_it_counts_beside_the_counter_in_its_slot(key: str | None, counts_under: str) -> None:
+    values: Values = {"settings": {"COUNTER_KEY": key}} if key else {}
+    environment = candidate(values)["spec"]["containers"][0]["env"]
+    assert {"name": "COUNTER_KEY", "value": counts_under} in environment
+    assert HASH_TAG.match(counts_under)
+    assert configuration(values=values).get("COUNTER_KEY") == key
+
+
+def test_no_other_way_sets_the_key() -> None:
+    """It would win over the candidate's."""
+    values: Values = {"extraEnv": [{"name": "COUNTER_KEY", "value": "counter"}]}
+    assert "extraEnv names COUNTER_KEY" in refusal(SERVICE, values)
+
+
+def test_nobody_may_ask_it_and_the_policy_ends_with_it() -> None:
+    (policy,) = [
+        one
+        for one in documents(SERVICE, values=CANDIDATE)
+        if one["kind"] == "NetworkPolicy" and one["metadata"]["name"].endswith("-candidate")
+    ]
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    assert "ingress" not in policy["spec"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= candidate()["metadata"]["labels"].items()
+    (owner,) = policy["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"]) == ("Pod", "shop-candidate", "0-1-2")
+
+
+def test_a_release_has_none() -> None:
+    assert "candidate" not in json.dumps(documents(SERVICE, values=DEPLOYED[SERVICE]))
