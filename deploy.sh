@@ -22,6 +22,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/preflight.sh"
 # shellcheck source=deploy/charts.sh
 . "$root/deploy/charts.sh"
+# shellcheck source=deploy/record.sh
+. "$root/deploy/record.sh"
 # shellcheck source=deploy/plan.sh
 . "$root/deploy/plan.sh"
 # shellcheck source=deploy/namespace.sh
@@ -32,8 +34,16 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/image.sh"
 # shellcheck source=deploy/secrets.sh
 . "$root/deploy/secrets.sh"
-# shellcheck source=deploy/record.sh
-. "$root/deploy/record.sh"
+# shellcheck source=deploy/forward.sh
+. "$root/deploy/forward.sh"
+# shellcheck source=deploy/good_answers.sh
+. "$root/deploy/good_answers.sh"
+# shellcheck source=deploy/answers.sh
+. "$root/deploy/answers.sh"
+# shellcheck source=deploy/candidate.sh
+. "$root/deploy/candidate.sh"
+# shellcheck source=deploy/replicas.sh
+. "$root/deploy/replicas.sh"
 # shellcheck source=deploy/release.sh
 . "$root/deploy/release.sh"
 # shellcheck source=deploy/watch.sh
@@ -67,6 +77,7 @@ case $action in
     step build build_image
     step push push_image
     step secrets prepare_secrets
+    step candidate test_candidate
     step Redis deploy_redis
     step release deploy_service
     step watch watch_service

@@ -4,7 +4,7 @@
 action=deploy
 image_name='' image_tag='' project='' base_url='' environment=''
 namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
-platform='' timeout=300 build=yes assume_yes=no delete_data=no
+platform='' timeout=300 build=yes candidate=yes assume_yes=no delete_data=no rollback_revision='' ca_file=''
 
 usage() {
   cat <<'END'
@@ -23,17 +23,21 @@ Instead of a deploy:
   --status                what runs, what was verified, who deploys
   --history               the revisions, and which of them were verified
   --rollback              back to the verified revision before this one, smoke-tested too
+  --rollback-to REVISION  back to this one, which must be verified
   --uninstall             remove the releases; asks, and keeps the counter's volume
     --delete-data         its volume, password and namespace, too
     --yes                 without asking
 
 Options:
   --no-build              deploy what the registry holds under this tag
+  --no-candidate          let visitors be the first to meet the new version
   --context NAME          kube context (default: the current one; prod wants it named, here or in DEPLOY_CONTEXT)
   --namespace NAME        namespace (default: the project's name)
   --values FILE           values for the service's chart, after values-<env>.yaml
   --redis-values FILE     values for the Redis chart, after values-<env>.yaml
-  --ingress HOST:PORT     where the smoke test finds the ingress (default: DEPLOY_INGRESS, else looked up)
+  --ingress HOST:PORT     where the smoke test finds the ingress (default: DEPLOY_INGRESS, else looked up);
+                          HOST:PORT,HOST:PORT names the one for TLS, too
+  --ca FILE               the certificate authority that the ingress' certificate is signed by
   --platform OS/ARCH      platform of the image (default: that of the cluster's nodes)
   --timeout SECONDS       the longest wait for a rollout (default: 300)
   --help, --version
@@ -66,9 +70,10 @@ parse_arguments() {
         ;;
       --plan | --status | --history | --rollback | --uninstall) set_action "${1#--}" ;;
       --no-build) build=no ;;
+      --no-candidate) candidate=no ;;
       --yes) assume_yes=yes ;;
       --delete-data) delete_data=yes ;;
-      --context | --namespace | --values | --redis-values | --ingress | --platform | --timeout)
+      --context | --namespace | --values | --redis-values | --ingress | --platform | --timeout | --ca | --rollback-to)
         [ $# -ge 2 ] || refuse "$1" "nothing" "a value after it"
         set_option "$1" "$2"
         shift
@@ -103,6 +108,11 @@ set_option() {
     --ingress) ingress_address=$2 ;;
     --platform) platform=$2 ;;
     --timeout) timeout=$2 ;;
+    --ca) ca_file=$2 ;;
+    --rollback-to)
+      set_action rollback
+      rollback_revision=$2
+      ;;
     *) refuse "option" "$1" "those of ./deploy.sh --help" ;;
   esac
 }
@@ -175,8 +185,11 @@ check_base_url() {
 check_options() {
   local port='[0-9]{1,5}'
   [[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || refuse --timeout "$timeout" "whole seconds, 1 to 99999"
-  [[ -z $ingress_address || $ingress_address =~ ^[^:/[:space:]]+:$port$ ]] ||
-    refuse --ingress "$ingress_address" "HOST:PORT"
+  local address="([^]:/,[:space:]]+|\\[[0-9a-fA-F:]+]):$port"
+  [[ -z $ingress_address || $ingress_address =~ ^$address(,$address)?$ ]] ||
+    refuse --ingress "$ingress_address" "HOST:PORT, or HOST:PORT,HOST:PORT with that for TLS"
+  [[ -z $rollback_revision || $rollback_revision =~ ^[1-9][0-9]{0,8}$ ]] || refuse --rollback-to "$rollback_revision" "the number of a revision"
+  [ -z "$ca_file" ] || [ -r "$ca_file" ] || refuse --ca "$ca_file" "a file that can be read"
   [[ -z $platform || $platform =~ ^linux/[a-z0-9]+(/v[0-9]+)?$ ]] || refuse --platform "$platform" "linux/ARCH, as linux/arm64"
   [ -z "$values_file" ] || [ -r "$values_file" ] || refuse --values "$values_file" "a file that can be read"
   [ -z "$redis_values_file" ] || [ -r "$redis_values_file" ] ||

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
 # What the charts are given, what they render, and what the rendered ConfigMap tells of the merged values.
 
-digest='' redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name=''
+redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys=''
 # Stands for a digest that only the build will tell.
 unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
 
 check_charts() {
   redis_release=$project-redis
-  set_service_values "${digest:-$unknown_digest}"
-  render "$project" "$root/.helm" "${service_values[@]}"
+  render_service "$unknown_digest"
   redis_mode=$(rendered_annotation redis-mode)
   secret_mode=$(rendered_annotation secret-mode)
   secret_name=$(rendered_annotation secret-name)
+  secret_keys=$(rendered_annotation secret-keys)
   tell_left_out
   set_redis_values
   if [ "$redis_mode" = bundled ]; then render "$redis_release" "$root/.helm/redis" "${redis_values[@]}"; fi
@@ -24,11 +24,16 @@ tell_left_out() {
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
 }
 
-# set_service_values DIGEST
-set_service_values() {
+# render_service DIGEST: from now on the release would run this image.
+render_service() {
   service_values=(--values "$root/.helm/values-$environment.yaml")
   if [ -n "$values_file" ]; then service_values+=(--values "$values_file"); fi
+  service_values+=(--set candidate.enabled=false)
+  if [ -n "$node_architecture" ]; then
+    service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
+  fi
   service_values+=(--set-string "image.repository=$image_name,image.tag=$image_tag,image.digest=$1,ingress.host=$base_url")
+  render "$project" "$root/.helm" "${service_values[@]}"
 }
 
 set_redis_values() {
@@ -41,12 +46,26 @@ set_redis_values() {
 render() {
   local release=$1 chart=$2
   shift 2
+  render_into "$release" "$release" "$chart" "$@"
+}
+
+# render_candidate FILE VALUES...: the candidate's template of that name, into $work/FILE.yaml; with the release's values.
+render_candidate() {
+  local file=$1
+  shift
+  render_into "$file" "$project" "$root/.helm" "${service_values[@]}" --show-only "templates/$file.yaml" "$@"
+}
+
+# render_into FILE RELEASE CHART ARGUMENT...
+render_into() {
+  local file=$1 release=$2 chart=$3
+  shift 3
   if ! try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
     --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@"; then
-    fail 6 "the chart ${chart#"$root/"} cannot be rendered: $(sed -n '/./p' "$work/error" | tail -n 20)" \
+    fail 6 "the chart ${chart#"$root/"} cannot be rendered: $(last_words 20)" \
       "correct the values (.helm/values.yaml explains each), then run the same command again"
   fi
-  cp "$work/reply" "$work/$release.yaml"
+  cp "$work/reply" "$work/$file.yaml"
 }
 
 rendered_annotation() {
@@ -56,18 +75,48 @@ rendered_annotation() {
 # deployed_manifest RELEASE REVISION: what Helm applied then, into $work/RELEASE.REVISION.yaml. It never changes.
 deployed_manifest() {
   if [ -e "$work/$1.$2.yaml" ]; then return; fi
-  ask_helm get manifest "$1" --revision "$2"
+  must_helm get manifest "$1" --revision "$2"
   cp "$work/reply" "$work/$1.$2.yaml"
+}
+
+# deployed_value RELEASE REVISION SECTION NAME: a value that the deploy of that revision gave, into `reply`; empty if it
+# gave none.
+deployed_value() {
+  must_helm get values "$1" --revision "$2"
+  reply=$(awk -v section="$3:" -v name="$4:" '
+    /^[^ ]/ { inside = $1 == section }
+    inside && /^  [^ ]/ && $1 == name { print $2 }
+  ' <<<"$reply" | tr -d "\"'")
 }
 
 # comparable FILE: a manifest without the blank lines in which Helm's commands differ.
 comparable() { sed '/^ *$/d' "$1"; }
 
-# is_current RELEASE: the newest revision was verified, and is what was rendered. After read_revisions and render.
+# pod_template FILE: of a manifest, the lines of the Deployment from its pods' template on, to compare.
+pod_template() {
+  awk '
+    /^---/ { kind = ""; inside = 0 }
+    /^kind: / { kind = $2 }
+    kind == "Deployment" && /^  template:/ { inside = 1 }
+    inside && /[^ ]/ { print }
+  ' "$1"
+}
+
+# replicas_of FILE: the number of pods that a manifest's Deployment asks for; empty where an autoscaler decides.
+replicas_of() {
+  awk '
+    /^---/ { kind = "" }
+    /^kind: / { kind = $2 }
+    kind == "Deployment" && /^  replicas: / { print $2 }
+  ' "$1"
+}
+
+# is_current RELEASE: its newest revision was verified, and is what was rendered. After read_revisions and render.
 is_current() {
-  [ -n "$newest_revision" ] && [ "$newest_revision" = "$(last_verified)" ] && [ "$newest_status" = deployed ] || return 1
-  deployed_manifest "$1" "$newest_revision"
-  [ "$(comparable "$work/$1.yaml")" = "$(comparable "$work/$1.$newest_revision.yaml")" ]
+  local revision=${newest[$1]}
+  [ -n "$revision" ] && [ "$revision" = "$(last_verified "$1")" ] && [ "${newest_status[$1]}" = deployed ] || return 1
+  deployed_manifest "$1" "$revision"
+  [ "$(comparable "$work/$1.yaml")" = "$(comparable "$work/$1.$revision.yaml")" ]
 }
 
 # cluster_difference RELEASE: what was rendered against what is in the cluster, into `reply`. Status 0: the same;

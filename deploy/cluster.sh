@@ -2,7 +2,7 @@
 # How the API server is asked. It may be away for moments (an upgrade of the control plane, a load balancer that
 # moves), which must not end a deploy half-way.
 
-kubectl=() helm=() helm_apply=() kubernetes_version='' api_versions='' release_applied=''
+kubectl=() helm=() helm_apply=() kubernetes_version='' api_versions=''
 patience=30
 
 # use_context: fix the context for the whole deploy, so that a switch in another terminal cannot redirect it.
@@ -14,8 +14,18 @@ use_context() {
   case $("${helm[@]}" version --short 2>/dev/null) in v3.*) ;; *) helm_apply=(--server-side=false) ;; esac
 }
 
-unreachable='refused|timeout|timed out|deadline exceeded|TLS handshake|EOF|no route|reset by peer|unable to connect'
-unreachable+='|ServiceUnavailable|etcdserver|no such host|unreachable'
+# What kubectl and Helm say when the API server cannot be reached, or asks to come again.
+unreachable='was refused|connection refused|connection reset by peer|i/o timeout|TLS handshake timeout|Client\.Timeout'
+unreachable+='|context deadline exceeded|client connection lost|GOAWAY|unexpected EOF|: EOF$|no route to host'
+unreachable+='|network is unreachable|no such host|Unable to connect|\(ServiceUnavailable\)|currently unable to handle'
+unreachable+='|\(TooManyRequests\)|Too many requests|\(Timeout\)|\(ServerTimeout\)|etcdserver:|apiserver not ready'
+
+# is_unreachable: whether the last command failed over that. A webhook that is away is named like it, but it is
+# somebody else's, and asking again only adds failed revisions.
+is_unreachable() { ! grep -qi 'webhook' "$work/error" && grep -Eq "$unreachable" "$work/error"; }
+
+# is_denied: whether it failed over who asks.
+is_denied() { grep -Eq 'Unauthorized|\(Forbidden\)|must be logged in|credentials' "$work/error"; }
 
 reply=''
 
@@ -28,42 +38,45 @@ try_once() {
   return "$status"
 }
 
-# ask ARGUMENTS...: kubectl into `reply`. ask_helm ARGUMENTS...: the same with helm.
-ask() { persistently "${kubectl[@]}" "$@"; }
+# try_ask ARGUMENTS...: kubectl into `reply`, again while the API server cannot be reached, for `patience` seconds.
+# try_helm ARGUMENTS...: the same with helm, for what changes nothing. The caller looks at the status.
+try_ask() { try_persistently "${kubectl[@]}" "$@"; }
 
-ask_helm() { persistently "${helm[@]}" "$@"; }
+try_helm() { try_persistently "${helm[@]}" "$@"; }
 
-# persistently COMMAND...: again while the API server cannot be reached, for `patience` seconds. Ends the deploy when
-# it stays away; any other failure is the caller's, its words are in $work/error.
-persistently() {
-  local deadline=$((SECONDS + patience)) status=0
+try_persistently() {
+  local deadline=$((SECONDS + patience)) status
   while :; do
     status=0
     try_once "$@" || status=$?
-    if [ "$status" -eq 0 ]; then return 0; fi
-    if grep -q '(Forbidden)' "$work/error"; then
-      fail 3 "no right: $(tail -n 1 "$work/error")" "ask for a role that grants it, then run the same command again"
-    fi
-    if ! is_unreachable "$work/error"; then return "$status"; fi
-    if [ "$SECONDS" -ge "$deadline" ]; then fail_unreachable; fi
+    if [ "$status" -eq 0 ] || ! is_unreachable || [ "$SECONDS" -ge "$deadline" ]; then return "$status"; fi
     run sleep 1
   done
 }
 
-is_unreachable() { grep -Eqi "$unreachable" "$1"; }
+# must_ask, must_helm: the same, and no answer ends the deploy. Never under `||` or `if`: they do not return then.
+must_ask() { try_ask "$@" || fail_asking; }
 
-fail_unreachable() {
-  local status=3
-  if [ -n "$release_applied" ]; then status=10; fi
-  fail "$status" "the API server of the context «$context» does not answer: $(tail -n 1 "$work/error")" \
-    "$(interrupted_advice)"
+must_helm() { try_helm "$@" || fail_asking; }
+
+fail_asking() {
+  local status=3 what
+  if [ -n "$changing" ]; then status=10; fi
+  what=$(last_words)
+  if is_unreachable; then
+    fail "$status" "the API server of the context «$context» does not answer: $what" "$(way_on)"
+  elif is_denied; then
+    fail "$status" "no right, or no longer: $what" \
+      "ask for a role that grants it, or log in again if the credentials have expired; $(way_on)"
+  fi
+  fail "$status" "the API server of the context «$context» refused: $what" "$(way_on)"
 }
 
 # What the charts are told of the cluster, so that `helm template` renders what `helm upgrade` applies.
 # After the API server's /version was asked.
 read_capabilities() {
   kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
-  ask api-versions
+  must_ask api-versions
   api_versions=${reply//$'\n'/,}
 }
 

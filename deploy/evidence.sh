@@ -2,13 +2,18 @@
 # What a person needs to find out why a version failed, saved before the rollback removes it.
 
 evidence=''
+evidence_seconds=30
 
 # save_evidence RELEASE KIND REASON
 save_evidence() {
-  local release=$1 kind=$2 pod
+  local release=$1 kind=$2 pod until=$((SECONDS + evidence_seconds))
   evidence=${DEPLOY_EVIDENCE:-$root/.deploy}/$project/$(date -u +%Y%m%dT%H%M%SZ)
-  mkdir -p "$evidence"
-  printf '%s\n' "$3" >"$evidence/reason.txt"
+  # A full disk or a read-only checkout must not keep the version before from coming back.
+  if ! { mkdir -p "$evidence" && printf '%s\n' "$3" >"$evidence/reason.txt"; } 2>"$work/error"; then
+    warn "no evidence can be saved: $(last_words) (DEPLOY_EVIDENCE names another folder)"
+    evidence="none, $evidence cannot be written"
+    return
+  fi
   saved events.txt "${kubectl[@]}" get events --sort-by .lastTimestamp
   saved objects.txt "${kubectl[@]}" get "$kind,replicasets,pods,horizontalpodautoscalers,persistentvolumeclaims,endpointslices" -o wide
   saved describe.txt "${kubectl[@]}" describe "$kind,replicasets,pods" -l "app.kubernetes.io/instance=$release"
@@ -17,6 +22,10 @@ save_evidence() {
   mask_secrets "$evidence/manifest.yaml"
   try_once "${kubectl[@]}" get pods -l "app.kubernetes.io/instance=$release" -o name || true
   for pod in $reply; do
+    if [ "$SECONDS" -ge "$until" ]; then
+      warn "saving no more: it took $evidence_seconds s already"
+      break
+    fi
     saved "logs-${pod#pod/}.txt" "${kubectl[@]}" logs "$pod" --all-containers --tail 500
     saved "logs-${pod#pod/}-previous.txt" "${kubectl[@]}" logs "$pod" --all-containers --tail 500 --previous
   done
@@ -27,7 +36,7 @@ save_evidence() {
 saved() {
   local file=$evidence/$1
   shift
-  run "$@" >"$file" 2>"$work/error" || rm -f "$file"
+  run "$@" 2>"$work/error" >"$file" || rm -f "$file"
 }
 
 # mask_secrets FILE: blank the data of every Secret in a manifest, should a chart ever render one.
@@ -39,10 +48,16 @@ mask_secrets() {
 
 masked() {
   awk '
-    /^---/ { secret = 0; data = 0 }
+    /^---/ { secret = 0; data = 0; depth = 0 }
     /^kind: *Secret *$/ { secret = 1 }
     /^[^ ]/ { data = ($0 ~ /^(data|stringData):/) }
-    secret && data && /^ +[^ ]+:/ { sub(/:.*/, ": (masked)") }
+    # A line that goes on with the value of the one before is deeper than the keys.
+    secret && data && /^ / {
+      match($0, /^ +/)
+      if (!depth) depth = RLENGTH
+      if (RLENGTH > depth) next
+      sub(/:.*/, ": (masked)")
+    }
     { print }
   '
 }

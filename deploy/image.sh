@@ -1,19 +1,35 @@
 # shellcheck shell=bash
 # The image: built from this folder, pushed under the user's tag, deployed by its digest.
 
+commit=unknown commit_time=1970-01-01T00:00:00Z commit_seconds=0
+image_content=(app Dockerfile requirements.txt .dockerignore)
+# What is built, named without building it; and the digest that the registry gave it.
+content='' asked_digest=''
+# A name that no other checkout on this machine gives to another image, also kept in the registry: there the user's
+# tag may move on, and a digest without a tag is collected one day, which a rollback would notice.
+content_tag=''
+
 build_image() {
   if [ "$build" = no ]; then
     note "not built (--no-build)"
     return
   fi
+  content=$(content_checksum)
   find_commit
-  run "$container_tool" build ${image_platform[@]+"${image_platform[@]}"} --tag "$image_name:$image_tag" \
+  # The same content is to get the same digest: no time of the build, and no record of who built it. Docker reads
+  # this from the environment, and knows no other way to say it that all of its versions take.
+  export SOURCE_DATE_EPOCH=$commit_seconds BUILDX_NO_DEFAULT_ATTESTATIONS=1
+  run "$container_tool" build ${image_platform[@]+"${image_platform[@]}"} --iidfile "$work/image-id" \
     --build-arg "VERSION=$image_tag" --build-arg "GIT_COMMIT=$commit" --build-arg "COMMIT_TIME=$commit_time" "$root" >&3 ||
     fail 4 "the image $image_name:$image_tag could not be built" "see the output above; nothing was deployed"
+  content_tag=$(tag_of_image "$(<"$work/image-id")")
 }
 
-commit=unknown commit_time=1970-01-01T00:00:00Z
-image_content=(app Dockerfile requirements.txt .dockerignore)
+# tag_of_image IMAGE_ID: the user's tag, shortened to what fits, and the content's own name.
+tag_of_image() {
+  local id=${1#sha256:}
+  echo "${image_tag:0:100}-${id:0:12}"
+}
 
 # The last commit that touched what the image holds: a commit to the docs alone must not roll the pods.
 find_commit() {
@@ -23,14 +39,18 @@ find_commit() {
     warn "no git commit found: /version will not say which"
     return
   fi
+  if [ "$(git -C "$root" rev-parse --is-shallow-repository)" = true ]; then
+    warn "this is a shallow clone: /version may name a later commit than the content's, and pods roll for commits that changed nothing (git fetch --unshallow; in GitHub Actions fetch-depth: 0)"
+  fi
   commit_time=$(git -C "$root" show -s --format=%cI "$commit")
+  commit_seconds=$(git -C "$root" show -s --format=%ct "$commit")
   if [ -n "$(git -C "$root" status --porcelain -- "${image_content[@]}")" ]; then
     commit+=-dirty
     warn "the image holds uncommitted changes: /version says $commit"
   fi
 }
 
-# content_checksum: names what the image is made of, without building it; for the plan.
+# content_checksum: names what the image is made of, without building it.
 content_checksum() {
   (
     cd "$root"
@@ -41,24 +61,44 @@ content_checksum() {
 }
 
 push_image() {
-  local what=push options=()
-  if [ "$build" = no ]; then what=pull; fi
-  # podman names the pushed digest in a file, docker in what it prints.
-  if [ "$what" = push ] && [ "$container_tool" = podman ]; then options=(--digestfile "$work/digest"); fi
-  if ! run "$container_tool" "$what" ${options[@]+"${options[@]}"} "$image_name:$image_tag" >"$work/transfer" 2>&1; then
-    sed 's/^/       | /' "$work/transfer" >&3
-    fail 4 "$container_tool $what $image_name:$image_tag failed: $(tail -n 1 "$work/transfer")" \
-      "check the registry and that you are logged in ($container_tool login ${image_name%%/*}); nothing was deployed"
+  if [ "$build" = no ]; then
+    transfer pull ${image_platform[@]+"${image_platform[@]}"} "$image_name:$image_tag"
+    find_digest "$image_name:$image_tag"
+  else
+    try_once "$container_tool" tag "$(<"$work/image-id")" "$image_name:$content_tag" || fail 4 "the image cannot be tagged: $(last_words)"
+    push_tag "$content_tag"
+    find_digest "$image_name:$content_tag"
+    try_once "$container_tool" tag "$image_name:$content_tag" "$image_name:$image_tag" || fail 4 "the image cannot be tagged: $(last_words)"
+    push_tag "$image_tag"
   fi
-  find_digest
-  note "$image_name@$digest"
+  note "$image_name@$asked_digest"
 }
 
+# push_tag TAG
+push_tag() {
+  local options=()
+  # podman names the pushed digest in a file, docker in what it prints.
+  if [ "$container_tool" = podman ]; then options=(--digestfile "$work/digest"); fi
+  transfer push ${options[@]+"${options[@]}"} "$image_name:$1"
+}
+
+# transfer pull|push ARGUMENT...
+transfer() {
+  local advice="check the registry and that you are logged in ($container_tool login ${image_name%%/*}); nothing was deployed"
+  if run "$container_tool" "$@" >"$work/transfer" 2>&1; then return; fi
+  tell '%s\n' "$(sed 's/^/       | /' "$work/transfer")"
+  if grep -Eqi 'immutable|already exists' "$work/transfer"; then
+    advice="the registry never overwrites a tag: use another one, or deploy what it holds: --no-build; nothing was deployed"
+  fi
+  fail 4 "$container_tool $1 $image_name:$image_tag failed: $(tail -n 1 "$work/transfer")" "$advice"
+}
+
+# find_digest REFERENCE: of what was just pushed or pulled, into asked_digest.
 find_digest() {
-  digest=$(cat "$work/digest" 2>/dev/null || sed -n 's/.*[Dd]igest: \(sha256:[0-9a-f]\{64\}\).*/\1/p' "$work/transfer" | tail -n 1)
-  if [ -z "$digest" ]; then
-    digest=$("$container_tool" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image_name:$image_tag" |
+  asked_digest=$(cat "$work/digest" 2>/dev/null || sed -n 's/.*[Dd]igest: \(sha256:[0-9a-f]\{64\}\).*/\1/p' "$work/transfer" | tail -n 1)
+  if [ -z "$asked_digest" ]; then
+    asked_digest=$("$container_tool" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" |
       sed -n "s|^$image_name@||p" | tail -n 1)
   fi
-  if [ -z "$digest" ]; then fail 4 "the registry named no digest for $image_name:$image_tag" "$container_tool image inspect $image_name:$image_tag"; fi
+  if [ -z "$asked_digest" ]; then fail 4 "the registry named no digest for $1" "$container_tool image inspect $1"; fi
 }

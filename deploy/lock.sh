@@ -1,23 +1,22 @@
 # shellcheck shell=bash
-# One deploy at a time: a coordination Lease of 30 s that a child renews every 10 s.
+# One deploy at a time: a coordination Lease of 30 s that a child renews every 10 s. Durations are counted in sleeps of
+# a second: two machines' clocks differ, and one machine's may be set meanwhile.
 
 lock_seconds=30 renew_seconds=10
 lock_identity='' lock_version='' lock_acquired='' renewer=''
 
-# acquire_lock DOING: exit 5 when another deploy holds the lock and goes on renewing it.
+# acquire_lock: exit 5 when another deploy holds the lock and goes on renewing it.
 acquire_lock() {
   # The random part tells this deploy's own lease from that of an earlier process with the same number.
   lock_identity=$(printf '%s@%s-%s-%s' "${GITHUB_ACTOR:-$(id -un)}" "$(uname -n)" "$$" "$RANDOM" | tr -cd 'A-Za-z0-9@._-')
   lock_acquired=$(now)
   if ! create_lease; then await_lease; fi
-  epoch >"$work/renewed"
-  renew_lease &
+  # The child reads from a pipe that this process alone holds: its end is the end of the file, however it came.
+  exec 9> >(renew_lease)
   renewer=$!
 }
 
 now() { date -u +%Y-%m-%dT%H:%M:%S.000000Z; }
-
-epoch() { printf '%(%s)T\n' -1; }
 
 lease_document() {
   printf '{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"%s","resourceVersion":"%s"},' \
@@ -38,68 +37,81 @@ lease_version='' lease_holder='' lease_since=''
 
 # read_lease: sets lease_version, lease_holder and lease_since, all empty when there is no lease.
 read_lease() {
-  ask get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields"
+  must_ask get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields"
   read -r lease_version lease_holder lease_since <<<"$reply"
 }
 
-# False when somebody else has it. The reply to our own creation may have been lost, so a lease in our name is ours.
+# is_ours: after read_lease; a write whose reply was lost made it so.
+is_ours() {
+  [ "$lease_holder" = "$lock_identity" ] || return 1
+  lock_version=$lease_version
+}
+
+# False when somebody else has it.
 create_lease() {
-  local deadline=$((SECONDS + patience))
-  while :; do
+  local tries
+  for ((tries = patience; ; tries--)); do
     lock_version=''
     if write_lease create; then return 0; fi
     if grep -q AlreadyExists "$work/lease"; then
       read_lease
-      lock_version=$lease_version
-      [ "$lease_holder" = "$lock_identity" ]
+      is_ours
       return
     fi
-    if ! is_unreachable "$work/lease" || [ "$SECONDS" -ge "$deadline" ]; then
-      fail 3 "the lock cannot be taken: $(tail -n 1 "$work/lease")" "kubectl --context $context -n $namespace get lease"
+    cp "$work/lease" "$work/error"
+    if ! is_unreachable || [ "$tries" -le 0 ]; then
+      fail 3 "the lock cannot be taken: $(last_words)" "kubectl --context $context -n $namespace get lease"
     fi
     run sleep 1
   done
 }
 
-# A lease has expired when its version stays the same for its whole duration. Judged by this machine's own stop
-# watch: two machines' clocks may differ by more than a lease.
+# A lease has expired when its version stays the same for its whole duration.
 await_lease() {
-  local began=$SECONDS changed=$SECONDS seen=''
-  while :; do
+  local waited unchanged=0 seen=''
+  for ((waited = 0; waited <= lock_seconds + 3; waited++)); do
     read_lease
+    if is_ours; then return 0; fi
     if [ -z "$lease_version" ]; then
       if create_lease; then return 0; fi
     elif [ "$lease_version" != "$seen" ]; then
       if [ -z "$seen" ]; then note "waiting for the deploy of $lease_holder, which holds the lock since $lease_since"; fi
-      seen=$lease_version changed=$SECONDS
-    elif [ $((SECONDS - changed)) -ge "$lock_seconds" ]; then
+      seen=$lease_version unchanged=0
+    elif [ "$unchanged" -ge "$lock_seconds" ]; then
       lock_version=$lease_version
       if write_lease replace; then
         note "took over the lock that $lease_holder no longer renews"
         return 0
       fi
     fi
-    if [ $((SECONDS - began)) -gt $((lock_seconds + 3)) ]; then
-      fail 5 "another deploy holds the lock: $lease_holder, since $lease_since" "run the same command again when it has ended"
-    fi
     run sleep 1
+    unchanged=$((unchanged + 1))
   done
+  fail 5 "another deploy holds the lock: $lease_holder, since $lease_since" "run the same command again when it has ended"
 }
 
-# The child that renews. It ends with its parent, also when that was killed.
+# The child that renews, its parent's end on stdin. A lock that is lost ends what the parent does at that moment.
 renew_lease() {
-  trap - EXIT ERR
+  trap - EXIT ERR USR1
   # Ctrl-C reaches the whole terminal; the parent decides when this child ends.
-  trap '' INT
-  trap 'exit 0' TERM
-  local second
+  trap '' INT TERM HUP
+  local since_renewed=0 status
   while :; do
-    for ((second = 0; second < renew_seconds; second++)); do
-      sleep 1 &
-      wait "$!"
-      kill -0 "$$" 2>/dev/null || exit 0
-    done
-    renew_once
+    status=0
+    read -r -t "$renew_seconds" || status=$?
+    # Over 128: nothing came in time. Anything else: the parent has ended.
+    if [ "$status" -le 128 ]; then exit 0; fi
+    since_renewed=$((since_renewed + renew_seconds))
+    if renew_once; then
+      since_renewed=0
+    elif [ -e "$work/lock-lost" ]; then
+      kill -USR1 "$$"
+      exit 0
+    elif [ "$since_renewed" -ge "$lock_seconds" ]; then
+      echo "whoever comes: it could not be renewed for $since_renewed s" >"$work/lock-lost"
+      kill -USR1 "$$"
+      exit 0
+    fi
   done
 }
 
@@ -107,39 +119,39 @@ renew_lease() {
 # lease that can be read and is not ours is lost.
 renew_once() {
   local fields version holder
-  if write_lease replace; then
-    epoch >"$work/renewed"
-    return
-  fi
-  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return 0
+  if write_lease replace; then return 0; fi
+  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return 1
   read -r version holder _ <<<"$fields"
-  if [ "$holder" != "$lock_identity" ]; then
-    echo "${holder:-nobody: the lease was deleted}" >"$work/lock-lost"
-    exit 0
+  if [ "$holder" = "$lock_identity" ]; then
+    lock_version=$version
+    return 1
   fi
-  lock_version=$version
+  echo "${holder:-nobody: the lease was deleted}" >"$work/lock-lost"
+  return 1
 }
 
 # check_lock: before each change. A holder that lost the lock must not touch what another deploy changes.
 check_lock() {
-  local age
-  age=$(($(epoch) - $(<"$work/renewed")))
-  if [ -e "$work/lock-lost" ] || [ "$age" -ge "$lock_seconds" ]; then
-    fail 5 "this deploy lost its lock: $(cat "$work/lock-lost" 2>/dev/null || echo "not renewed for $age s")" \
-      "stopped before the next change: $(interrupted_advice)"
+  if [ ! -e "$work/lock-lost" ]; then
+    read_lease
+    if [ "$lease_holder" = "$lock_identity" ]; then return; fi
+    # Deleted by hand: it is made again, unless somebody else is faster.
+    if [ -z "$lease_version" ] && create_lease; then return; fi
+    echo "${lease_holder:-nobody: the lease was deleted}" >"$work/lock-lost"
   fi
+  on_lost_lock
 }
 
 # Deletes the lease only in the version that is ours.
 release_lock() {
-  [ -n "$renewer" ] || return 0
-  kill -TERM "$renewer" 2>/dev/null || true
+  if [ -z "$renewer" ]; then return; fi
+  exec 9>&-
   wait "$renewer" 2>/dev/null || true
   renewer=''
   local fields version holder
   fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return 0
   read -r version holder _ <<<"$fields"
-  [ "$holder" = "$lock_identity" ] || return 0
+  if [ "$holder" != "$lock_identity" ]; then return; fi
   printf '{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":"%s"}}' "$version" >"$work/options"
   "${kubectl[@]}" delete --raw "/apis/coordination.k8s.io/v1/namespaces/$namespace/leases/$project-deploy" \
     -f "$work/options" >/dev/null 2>&1 || true

@@ -3,7 +3,7 @@
 
 prepare_namespace() {
   local owner phase
-  ask get namespace "$namespace" --ignore-not-found -o \
+  must_ask get namespace "$namespace" --ignore-not-found -o \
     jsonpath='{.metadata.labels.deploy/project}/{.metadata.labels.deploy/environment} {.status.phase}'
   owner=${reply%% *} phase=${reply##* }
   case $owner in
@@ -36,21 +36,40 @@ metadata:
     pod-security.kubernetes.io/warn: restricted
     pod-security.kubernetes.io/audit: restricted
 END
-  ask apply -f "$work/namespace.yaml"
+  must_ask apply -f "$work/namespace.yaml"
   note "created the namespace $namespace"
 }
 
 # Somebody else's pods must not meet a stricter policy because of us.
 adopt_namespace() {
   local inhabitant
-  ask get all,ingresses,persistentvolumeclaims,secrets,configmaps -o name
-  inhabitant=$(grep -vx 'configmap/kube-root-ca.crt' <<<"$reply" | head -n 1 || true)
+  inhabitant=$(inhabitants)
+  inhabitant=${inhabitant%%$'\n'*}
   if [ -n "$inhabitant" ]; then
     fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
       "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
   fi
-  ask label namespace "$namespace" "deploy/project=$project" "deploy/environment=$environment" \
+  must_ask label namespace "$namespace" "deploy/project=$project" "deploy/environment=$environment" \
     pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted \
     pod-security.kubernetes.io/audit=restricted
   note "adopted the empty namespace $namespace"
+}
+
+# inhabitants: what the namespace holds that neither Kubernetes nor this project put there, a line each, as kind/name.
+# Also "unknown/…" for kinds that may not be listed: what cannot be seen must not be deleted.
+inhabitants() {
+  local kinds fields
+  kinds=$("${kubectl[@]}" api-resources --namespaced --verbs=list -o name | sort -u |
+    grep -Ev '^(events|events\.events\.k8s\.io|endpoints|endpointslices\.discovery\.k8s\.io|pods\.metrics\.k8s\.io)$' | tr '\n' ',')
+  fields='{range .items[*]}{.kind}/{.metadata.name} {.metadata.labels.app\.kubernetes\.io/instance}'
+  fields+=' {.metadata.labels.deploy/project} {.metadata.labels.owner}/{.metadata.labels.name}{"\n"}{end}'
+  "${kubectl[@]}" get "${kinds%,}" -o jsonpath="$fields" 2>"$work/unseen" |
+    awk -v project="$project" '
+      $1 == "ConfigMap/kube-root-ca.crt" || $1 == "ServiceAccount/default" { next }
+      $1 == "Lease/" project "-deploy" || $1 == "ConfigMap/" project "-deploy" { next }
+      index($0, " " project " ") || index($0, " " project "-redis ") { next }
+      index($0, " helm/" project) { next }
+      NF { print $1 }
+    ' || true
+  sed -n 's|^Error from server (Forbidden): \([^ ]*\) is forbidden.*|unknown/\1|p' "$work/unseen"
 }

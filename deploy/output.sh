@@ -12,26 +12,42 @@ fi
 
 current_step=parse
 
-# step NAME FUNCTION: announce a step with the time since the start, then run it.
-step() {
-  current_step=$1
-  if [ -n "${GITHUB_ACTIONS-}" ]; then printf '::group::%s\n' "$1" >&3; fi
-  printf '%s-----> [%3ss] %s%s\n' "$bold" "$SECONDS" "$1" "$plain" >&3
-  "$2"
-  if [ -n "${GITHUB_ACTIONS-}" ]; then printf '::endgroup::\n' >&3; fi
+# tell FORMAT ARGUMENT...: a line for the person. A terminal or pipe that is gone must not end a deploy half-way.
+tell() {
+  # shellcheck disable=SC2059 # the callers' formats, all of them in this file
+  printf "$@" 2>/dev/null >&3 || true
 }
 
-note() { printf '       %s\n' "$*" >&3; }
+# step NAME FUNCTION ARGUMENT...: announce a step with the time since the start, then run it.
+step() {
+  current_step=$1
+  if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::group::%s\n' "$1"; fi
+  tell '%s-----> [%3ss] %s%s\n' "$bold" "$SECONDS" "$1" "$plain"
+  "${@:2}"
+  if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::endgroup::\n'; fi
+}
+
+note() { tell '       %s\n' "$*"; }
 
 warn() {
-  printf '%s       warning: %s%s\n' "$yellow" "$*" "$plain" >&3
-  if [ -n "${GITHUB_ACTIONS-}" ]; then printf '::warning::%s\n' "$*" >&3; fi
+  tell '%s       warning: %s%s\n' "$yellow" "$*" "$plain"
+  if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::warning::%s\n' "$*"; fi
 }
 
 # fail STATUS WHAT [WHAT TO DO NOW]: end the deploy with this exit status.
 fail() {
-  if [ -n "${GITHUB_ACTIONS-}" ]; then printf '::endgroup::\n::error::%s\n' "$2" >&3; fi
-  printf '%sdeploy.sh: %s%s\n' "$red" "$2" "$plain" >&3
-  if [ -n "${3-}" ]; then printf '       %s\n' "$3" >&3; fi
+  if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::endgroup::\n::error::%s\n' "$2"; fi
+  tell '%sdeploy.sh: %s%s\n' "$red" "$2" "$plain"
+  if [ -n "${3-}" ]; then tell '       %s\n' "$3"; fi
   exit "$1"
 }
+
+# this_project OPTION...: the command that does it to this project and no other.
+this_project() {
+  local same_namespace="$namespace"
+  if [ "$namespace" = "$project" ]; then same_namespace=''; fi
+  echo "./deploy.sh $project $*${context:+ --context $context}${same_namespace:+ --namespace $same_namespace}"
+}
+
+# last_words: with what the last command that was asked failed.
+last_words() { sed -n '/./p' "$work/error" | tail -n "${1:-1}" | tr '\n' ' ' | sed 's/ *$//'; }

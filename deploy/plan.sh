@@ -2,12 +2,13 @@
 # What a deploy would change: rendered manifests against those of the last verified revision, which also shows what
 # would be removed. Nothing is built, pushed or written.
 
-plan_differs='' unchanged_releases=' '
+plan_differs='' plan_is_impossible=''
 
-# show_plan: for --plan, the differences on stdout; exit 20 if there are any.
+# show_plan: for --plan, the differences on stdout; exit 20 if there are any, 6 if one cannot be made.
 show_plan() {
   make_plan
   cat "$work/plan"
+  if [ -n "$plan_is_impossible" ]; then exit 6; fi
   if [ -n "$plan_differs" ]; then exit 20; fi
   echo "No differences: $project in the namespace $namespace is as asked."
 }
@@ -15,13 +16,13 @@ show_plan() {
 # announce_plan: for a deploy, the same in a few lines.
 announce_plan() {
   make_plan
-  sed -n '/^[#!]/s/^[#!] */       /p' "$work/plan" >&3
+  tell '%s\n' "$(sed -n '/^[#!]/s/^[#!] */       /p' "$work/plan")"
 }
 
 make_plan() {
   : >"$work/plan"
-  plan_differs=''
-  ask get namespace "$namespace" --ignore-not-found -o name
+  plan_differs='' plan_is_impossible=''
+  must_ask get namespace "$namespace" --ignore-not-found -o name
   if [ -z "$reply" ]; then
     plan_differs=yes
     echo "# namespace $namespace: new" >>"$work/plan"
@@ -33,12 +34,12 @@ make_plan() {
 
 # The digest is known without a build only when the same content was deployed under the same tag before.
 plan_image() {
-  read_revisions "$project"
+  local checksum known
   read_record content
-  if [ -n "$reply" ] && [ "$reply" = "$(content_checksum)" ] && [ -n "$verified" ] && [ "$build" = yes ]; then
-    digest_of_revision "$project" "$(last_verified)"
-    set_service_values "$reply"
-    render "$project" "$root/.helm" "${service_values[@]}"
+  read -r checksum known <<<"$reply"
+  content=$(content_checksum)
+  if [ "$build" = yes ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
+    render_service "$known"
     echo "# image $image_name:$image_tag: unchanged" >>"$work/plan"
   else
     plan_differs=yes
@@ -48,20 +49,18 @@ plan_image() {
 
 # plan_release RELEASE
 plan_release() {
-  local release=$1 target status=0 kind='#' what=unchanged
+  local release=$1 revision target status=0 kind='#' what=unchanged
   read_revisions "$release"
-  target=$(last_verified)
+  revision=${newest[$release]} target=$(last_verified "$release")
   compare_with_revision "$release" "$target"
-  # Where a deploy will change something, its release step asks the cluster, with the digest.
-  if [ -n "$newest_revision" ] && { [ "$action" = plan ] || [ ! -s "$work/difference" ]; }; then
-    cluster_difference "$release" || status=$?
-  fi
+  # A deploy asks the cluster right before it changes something, with the digest.
+  if [ -n "$revision" ] && [ "$action" = plan ]; then cluster_difference "$release" || status=$?; fi
   if is_impossible "$status"; then
-    kind='!' what="impossible: $(tail -n 1 "$work/error")"
-  elif [ -z "$newest_revision" ]; then
+    plan_is_impossible=yes kind='!' what="impossible: $(last_words)"
+  elif [ -z "$revision" ]; then
     what=new
-  elif [ -z "$target" ] || [ "$target" != "$newest_revision" ]; then
-    what="revision $newest_revision ($newest_status) was not verified; the last verified one is ${target:-none}"
+  elif [ "$target" != "$revision" ]; then
+    what="revision $revision (${newest_status[$release]}) was not verified; the last verified one is ${target:-none}"
   elif [ -s "$work/difference" ]; then
     what="$(grep -c '^+' "$work/difference" || true) lines added, $(grep -c '^-' "$work/difference" || true) removed since revision $target"
   elif [ "$status" -eq 1 ]; then
@@ -69,21 +68,12 @@ plan_release() {
     masked <"$work/reply" | grep '^[-+@ ]' >"$work/difference" || true
   fi
   echo "$kind release $release: $what" >>"$work/plan"
-  if [ "$what" = unchanged ]; then
-    unchanged_releases+="$release/$newest_revision "
-    return
-  fi
+  if [ "$what" = unchanged ]; then return; fi
   plan_differs=yes
   sed "s/$unknown_digest/(known after the build)/" "$work/difference" >>"$work/plan"
-  if [ "$release" = "$redis_release" ] && [ -n "$newest_revision" ]; then
-    echo '! Redis is one pod: if it restarts, that is an outage of some seconds' >>"$work/plan"
+  if [ "$release" = "$redis_release" ] && [ -n "$revision" ]; then
+    echo '! Redis is one pod: while it restarts, visitors wait some seconds' >>"$work/plan"
   fi
-}
-
-# was_unchanged RELEASE: the plan found its newest revision, still the newest, as it would be. After read_revisions.
-was_unchanged() {
-  case $unchanged_releases in *" $1/$newest_revision "*) return 0 ;; esac
-  return 1
 }
 
 # compare_with_revision RELEASE REVISION: what was rendered against what Helm applied then, into $work/difference.

@@ -1,31 +1,33 @@
 # shellcheck shell=bash
 # What must be there before anything is touched: tools, the daemon, the cluster, the rights, valid charts.
 
-container_tool='' image_platform=()
+container_tool='' image_platform=() node_architecture=''
 
 preflight() {
-  check_tools
+  check_tools kubectl helm curl
   check_context
   check_prod_context
   check_container_tool
   check_api
   check_rights
   check_host
+  check_nobody_paused_it
   choose_platform
   check_charts
 }
 
 # preflight_installed: for what is done to an installed project; its environment is known only to the cluster.
 preflight_installed() {
-  check_tools
+  check_tools kubectl helm curl
   check_context
   check_api
   read_installed
 }
 
+# check_tools TOOL...
 check_tools() {
   local tool
-  for tool in kubectl helm; do
+  for tool in "$@"; do
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
 }
@@ -40,7 +42,7 @@ check_container_tool() {
   fi
   if [ "$action" = plan ]; then return; fi
   if ! try_once "$container_tool" version; then
-    fail 3 "the $container_tool daemon does not answer: $(tail -n 1 "$work/error")" "start it, then run the same command again"
+    fail 3 "the $container_tool daemon does not answer: $(last_words)" "start it, then run the same command again"
   fi
 }
 
@@ -69,7 +71,7 @@ check_api() {
   note "context $context, namespace $namespace"
   # A person who waits should not wait long here; later, in the middle, patience pays.
   if ! try_once "${kubectl[@]}" get --raw /version; then
-    fail 3 "the API server of the context «$context» does not answer: $(tail -n 1 "$work/error")" \
+    fail 3 "the API server of the context «$context» does not answer: $(last_words)" \
       "check the cluster and your credentials: kubectl --context $context version"
   fi
   read_capabilities
@@ -88,7 +90,7 @@ check_rights() {
     printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s"}}}\n' \
       "$namespace" "${resource%%/*}" "${resource#*/}"
   done >"$work/rights.json"
-  ask create --validate=false -f "$work/rights.json" \
+  must_ask create --validate=false -f "$work/rights.json" \
     -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}{"\n"}'
   missing=$(sed -n '/^true/!s/^[^ ]* *//p' <<<"$reply" | tr '\n' ' ')
   if [ -n "$missing" ]; then
@@ -100,7 +102,7 @@ check_rights() {
 # Two Ingresses for one host: which one answers is up to the controller, so neither team should find out.
 check_host() {
   local owner
-  if ! try_once "${kubectl[@]}" get ingresses --all-namespaces -o \
+  if ! try_ask get ingresses --all-namespaces -o \
     jsonpath='{range .items[*]}{.metadata.namespace}/{.metadata.name} {.spec.rules[*].host} {"\n"}{end}'; then
     warn "the Ingresses of other namespaces cannot be listed: whether $base_url is taken is not known"
     return
@@ -111,11 +113,29 @@ check_host() {
   fi
 }
 
+# A Deployment that somebody paused or scaled to nothing never rolls out; they had a reason.
+check_nobody_paused_it() {
+  must_ask get deployment "$project" --ignore-not-found -o jsonpath='{.spec.paused}/{.spec.replicas}'
+  case $reply in
+    true/*)
+      fail 3 "the Deployment $project is paused" "ask who paused it, then: kubectl --context $context -n $namespace rollout resume deployment $project"
+      ;;
+    */0)
+      fail 3 "the Deployment $project was scaled to 0 pods by hand" \
+        "ask who did, then: kubectl --context $context -n $namespace scale deployment $project --replicas 3"
+      ;;
+  esac
+}
+
 # Built for the nodes, which need not be of this machine's kind.
 choose_platform() {
   local nodes=''
-  if [ -z "$platform" ]; then
-    if try_once "${kubectl[@]}" get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}'; then
+  if [ -n "$platform" ]; then
+    # On other nodes of a mixed cluster it could not start.
+    node_architecture=${platform#linux/}
+    node_architecture=${node_architecture%%/*}
+  else
+    if try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}'; then
       nodes=$(sort -u <<<"$reply")
     fi
     case $nodes in

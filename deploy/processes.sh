@@ -5,10 +5,11 @@ child=''
 work=''
 
 # run COMMAND...: run a command so that a signal acts at once, not after the command has ended.
-# The command must be a program, not a function: TERM has to reach it and not a shell around it.
+# The command must be a program, not a function: TERM has to reach it and not a shell around it. Descriptor 9 tells
+# the child that renews the lock that this process lives.
 run() {
   local status=0
-  "$@" <&0 &
+  "$@" <&0 9>&- &
   child=$!
   wait "$child" || status=$?
   child=''
@@ -25,29 +26,39 @@ stop_child() {
 on_bug() {
   local status=$1 line=$2 command=$3
   trap - ERR
-  printf 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' \
-    "$line" "${BASH_SOURCE[1]}" "$command" "$status" >&3
-  if [ -s "$work/error" ]; then sed 's/^/       /' "$work/error" >&3; fi
+  tell 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' "$line" "${BASH_SOURCE[1]}" "$command" "$status"
+  if [ -s "$work/error" ]; then tell '       %s\n' "$(cat "$work/error")"; fi
   exit 1
 }
 
 on_signal() {
-  trap '' INT TERM HUP
+  trap '' INT TERM HUP USR1
   stop_child
-  fail "$1" "interrupted in the step «$current_step»" "$(interrupted_advice)"
+  fail "$1" "interrupted in the step «$current_step»" "$(way_on)"
 }
 
-# What a person does after an interruption depends on how far the deploy had come.
-interrupted_advice() {
+# The child that renews the lock found that it is lost: whatever is under way is no longer this deploy's to change.
+on_lost_lock() {
+  trap '' INT TERM HUP USR1
+  stop_child
+  fail 5 "this deploy lost its lock to $(cat "$work/lock-lost")" "stopped: $(way_on)"
+}
+
+# The release that this deploy has begun to change; empty while nothing was changed.
+changing=''
+
+# What a person does after the deploy ended in the middle depends on how far it had come.
+way_on() {
   case $current_step in
-    rollback) echo "the rollback may be half-way; finish it: ./deploy.sh $project --rollback --namespace $namespace" ;;
-    Redis) echo "Redis may be half-way through a change, the service was not changed; run the same command again to finish" ;;
+    rollback) echo "the rollback may be half-way; finish it: $(this_project --rollback)" ;;
     uninstall) echo "it may be half-way; run the same command again to finish" ;;
     *)
-      if [ -n "$release_applied" ]; then
-        echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or ./deploy.sh $project --rollback"
-      else
+      if [ -z "$changing" ]; then
         echo "what runs in the cluster was not changed"
+      elif [ "$changing" = "$project" ]; then
+        echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or $(this_project --rollback)"
+      else
+        echo "Redis may be half-way through a change, the service was not changed; run the same command again to finish"
       fi
       ;;
   esac
@@ -56,9 +67,12 @@ interrupted_advice() {
 on_exit() {
   local status=$?
   trap - ERR EXIT
-  trap '' INT TERM HUP
+  # Whatever cannot be cleaned up, the rest is. (In a trap, a bare `return` has the status from before the trap.)
+  set +e
+  trap '' INT TERM HUP USR1
   stop_child
   stop_forward
+  leave_no_candidate
   release_lock
   if [ -n "$work" ]; then rm -rf "$work"; fi
   exit "$status"
@@ -69,6 +83,9 @@ set_traps() {
   trap on_exit EXIT
   trap 'on_signal 130' INT
   trap 'on_signal 143' TERM HUP
+  trap on_lost_lock USR1
+  # Whoever reads the output may leave; `tell` says why that must not matter.
+  trap '' PIPE
   umask 077
   work=$(mktemp -d)
 }

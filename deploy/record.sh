@@ -1,55 +1,105 @@
 # shellcheck shell=bash
 # Which revisions were verified: watched until they were up, and smoke-tested. Kept in a ConfigMap of our own,
 # because Helm drops what is written to its records. An entry is revision/uid, so that a release which was
-# uninstalled and installed again by hand does not inherit the word "verified".
+# uninstalled and installed again by hand does not inherit the word "verified"; and /origin where the revision
+# copies an earlier one, as a rollback does: going back from a copy means going back from what it copies.
 
-revisions='' verified='' newest_revision='' newest_status=''
+# By release. Revisions are numbers, oldest first; `revisions` holds a line "number uid status" each.
+declare -A revisions=() verified=() newest=() newest_status=() entries_of=()
 
-# read_revisions RELEASE: sets `revisions` (a line "number uid status" each), `verified` (numbers), both oldest
-# first, and the newest revision with its status.
+# read_revisions RELEASE
 read_revisions() {
-  local entries number uid status
-  ask get secrets -l "owner=helm,name=$1" -o \
+  local release=$1 number uid state
+  must_ask get secrets -l "owner=helm,name=$release" -o \
     jsonpath='{range .items[*]}{.metadata.labels.version} {.metadata.uid} {.metadata.labels.status}{"\n"}{end}'
-  revisions=$(sort -n <<<"$reply")
-  read_record "$(record_key "$1")"
-  entries=" $reply "
-  verified='' newest_revision='' newest_status=''
-  while read -r number uid status; do
+  revisions[$release]=$(sort -n <<<"$reply")
+  read_record "$(record_key "$release")"
+  entries_of[$release]=$reply
+  verified[$release]='' newest[$release]='' newest_status[$release]=''
+  while read -r number uid state; do
     if [ -z "$number" ]; then continue; fi
-    newest_revision=$number newest_status=$status
-    case $entries in *" $number/$uid "*) verified+="$number " ;; esac
-  done <<<"$revisions"
-  verified=${verified% }
+    newest[$release]=$number newest_status[$release]=$state
+    case " ${entries_of[$release]} " in
+      *" $number/$uid "* | *" $number/$uid/"*) verified[$release]+="${verified[$release]:+ }$number" ;;
+    esac
+  done <<<"${revisions[$release]}"
 }
 
-last_verified() { echo "${verified##* }"; }
+last_verified() { echo "${verified[$1]##* }"; }
+
+# origin_of RELEASE REVISION: the revision that it copies, or itself.
+origin_of() {
+  local entry
+  for entry in ${entries_of[$1]}; do
+    case $entry in "$2"/*/*) echo "${entry##*/}" && return ;; esac
+  done
+  echo "$2"
+}
+
+# verified_before RELEASE: the verified revision that a rollback goes to; empty when there is none.
+verified_before() {
+  local release=$1 revision before='' current
+  current=$(origin_of "$release" "${newest[$release]}")
+  for revision in ${verified[$release]}; do
+    if [ "$revision" -lt "$current" ]; then before=$revision; fi
+  done
+  echo "$before"
+}
+
+# restorable RELEASE: the revision to restore when the newest one has failed. The last verified one; without a
+# record (pruned, or a restored backup has other UIDs) the newest of those that Helm once deployed before it.
+restorable() {
+  local release=$1 target
+  target=$(last_verified "$release")
+  if [ -z "$target" ]; then
+    target=$(awk -v newest="${newest[$release]}" \
+      '$1 != newest && ($3 == "deployed" || $3 == "superseded") { number = $1 } END { print number }' \
+      <<<"${revisions[$release]}")
+  fi
+  echo "$target"
+}
 
 record_key() { if [ "$1" = "$project" ]; then echo service; else echo redis; fi; }
 
 # read_record KEY, into `reply`.
-read_record() { ask get configmap "$project-deploy" --ignore-not-found -o jsonpath="{.data.$1}"; }
+read_record() { must_ask get configmap "$project-deploy" --ignore-not-found -o jsonpath="{.data.$1}"; }
 
 # write_record KEY VALUE
 write_record() {
   local patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":{\"$1\":\"$2\"}}")
-  if try_once "${kubectl[@]}" "${patch[@]}"; then return; fi
-  if grep -q NotFound "$work/error"; then ask create configmap "$project-deploy"; fi
-  ask "${patch[@]}"
+  if try_ask "${patch[@]}"; then return; fi
+  if grep -q NotFound "$work/error"; then
+    # A first try whose reply was lost made it already.
+    try_ask create configmap "$project-deploy" || grep -q AlreadyExists "$work/error" || fail_asking
+  fi
+  must_ask "${patch[@]}"
 }
 
-# mark_verified RELEASE: the newest revision of it serves. Forgets those that Helm has forgotten.
+# mark_verified RELEASE REVISION [ORIGIN]: this revision serves. Forgets those that Helm has forgotten.
 mark_verified() {
-  local entries='' number uid
-  read_revisions "$1"
+  local release=$1 revision=$2 origin=${3-} entries='' number uid copied
+  check_lock
+  read_revisions "$release"
   while read -r number uid _; do
-    case " $verified $newest_revision " in *" $number "*) entries+="$number/$uid " ;; esac
-  done <<<"$revisions"
-  write_record "$(record_key "$1")" "${entries% }"
+    if [ "$number" = "$revision" ]; then
+      entries+="$number/$uid${origin:+/$origin} "
+    else
+      case " ${verified[$release]} " in
+        *" $number "*)
+          copied=$(origin_of "$release" "$number")
+          if [ "$copied" = "$number" ]; then copied=''; fi
+          entries+="$number/$uid${copied:+/$copied} "
+          ;;
+      esac
+    fi
+  done <<<"${revisions[$release]}"
+  write_record "$(record_key "$release")" "${entries% }"
+  read_revisions "$release"
 }
 
-# digest_of_revision RELEASE REVISION, into `reply`.
-digest_of_revision() {
-  ask_helm get values "$1" --revision "$2"
-  reply=$(sed -n 's/^ *digest: *//p' <<<"$reply")
+# history_limit RELEASE: how many revisions Helm keeps: ten, and never so few that the last verified one goes.
+history_limit() {
+  local target
+  target=$(last_verified "$1")
+  if [ -z "$target" ]; then echo 10; else echo $((${newest[$1]} - target + 10)); fi
 }

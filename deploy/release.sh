@@ -1,7 +1,11 @@
 # shellcheck shell=bash
 # The two Helm releases. Helm only applies, in a second or two; the watch decides whether the change came up.
 
+# What changed, for the summary; and by release, the revision that this deploy applied, empty when nothing changed.
 changes=()
+declare -A applied=()
+# How many pods the cluster had room for before the change, where that was fewer than wanted.
+room_before=''
 
 deploy_redis() {
   if [ "$redis_mode" != bundled ]; then
@@ -10,23 +14,39 @@ deploy_redis() {
   fi
   apply_release "$redis_release" "$root/.helm/redis" "${redis_values[@]}"
   await_rollout statefulset "$redis_release" || redis_failed 7 "Redis did not come up: $rollout_fault"
-  mark_verified "$redis_release"
+  mark_verified "$redis_release" "${applied[$redis_release]:-${newest[$redis_release]}}"
 }
 
 deploy_service() {
-  set_service_values "$digest"
-  render "$project" "$root/.helm" "${service_values[@]}"
+  read_baseline "$base_url"
+  note_room
   apply_release "$project" "$root/.helm" "${service_values[@]}"
 }
 
 watch_service() {
-  await_rollout deployment "$project" || service_failed 8 "the new version did not come up: $rollout_fault"
+  await_rollout deployment "$project" "$room_before" || service_failed 8 "the new version did not come up: $rollout_fault"
 }
 
 smoke_service() {
-  smoke_test || service_failed 9 "the smoke test of $scheme://$base_url through $entrance failed: $smoke_fault"
-  write_record content "$(content_checksum)"
-  mark_verified "$project"
+  smoke_test "$base_url" "$asked_digest" shared ||
+    service_failed 9 "the smoke test of $scheme://$base_url through $entrance failed: $smoke_fault"
+  # A container that ended once was started again, and looks well.
+  if [ -n "${applied[$project]-}" ] && observe deployment "$project" && [ -n "$restarted_pod" ]; then
+    service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
+  fi
+  if [ "$content" = "$(content_checksum)" ]; then write_record content "$content $asked_digest"; fi
+  mark_verified "$project" "${applied[$project]:-${newest[$project]}}"
+}
+
+# note_room: a cluster that is full before the change is full after it.
+note_room() {
+  room_before=''
+  since=()
+  if observe deployment "$project" && [ -n "${since[unschedulable]-}" ] && [ "$available" -gt 0 ]; then
+    room_before=$available
+    warn "the cluster has room for $available of $wanted pods: more will not be waited for"
+  fi
+  rollout_fault=''
 }
 
 # apply_release RELEASE CHART VALUES...: after render. Nothing is applied when nothing would change.
@@ -34,35 +54,42 @@ apply_release() {
   local release=$1 chart=$2 before status=0
   shift 2
   read_revisions "$release"
-  # The plan has asked the cluster already, moments ago.
-  if [ -n "$newest_revision" ] && ! was_unchanged "$release"; then cluster_difference "$release" || status=$?; fi
+  before=${newest[$release]}
+  if [ -n "$before" ]; then cluster_difference "$release" || status=$?; fi
   if is_impossible "$status"; then
-    fail 6 "$release cannot become what was asked: $(tail -n 1 "$work/error")" \
+    fail 6 "$release cannot become what was asked: $(last_words)" \
       "nothing was changed; ask for what it was, or delete the object first if its outage is acceptable"
   fi
   if [ "$status" -eq 0 ] && is_current "$release"; then
-    note "$release: unchanged, revision $newest_revision stays"
+    note "$release: unchanged, revision $before stays"
     return
   fi
   check_lock
   recover_pending "$release"
-  before=$newest_revision
-  if [ "$release" = "$project" ]; then release_applied=yes; fi
+  before=${newest[$release]}
+  changing=$release
   upgrade_release "$release" "$chart" "$@" || apply_failed "$release" "$before"
   changes+=("$release")
 }
 
 # upgrade_release RELEASE CHART VALUES...: again when the API server was away, which leaves the release pending.
 upgrade_release() {
-  local release=$1 chart=$2 deadline=$((SECONDS + patience)) status
+  local release=$1 chart=$2 tries status
   shift 2
-  while :; do
+  keep_replicas "$release" "$work/$release.yaml"
+  for tries in 3 2 1; do
     status=0
-    try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} --history-max 10 \
-      --description "$image_name:$image_tag ${digest:7:12} by $lock_identity" "$@" || status=$?
-    if [ "$status" -eq 0 ] || ! is_unreachable "$work/error" || [ "$SECONDS" -ge "$deadline" ]; then return "$status"; fi
-    note "the API server was away, trying again: $(tail -n 1 "$work/error")"
-    run sleep 1
+    try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} \
+      --history-max "$(history_limit "$release")" \
+      --description "$image_name:$image_tag ${asked_digest:7:12} by $lock_identity" "$@" || status=$?
+    if [ "$status" -eq 0 ]; then
+      applied[$release]=$(sed -n 's/^REVISION: //p' <<<"$reply")
+      return 0
+    fi
+    if ! is_unreachable || [ "$tries" -eq 1 ]; then return "$status"; fi
+    note "the API server was away, trying again: $(last_words)"
+    must_ask get --raw /readyz
+    check_lock
     read_revisions "$release"
     recover_pending "$release"
   done
@@ -71,9 +98,9 @@ upgrade_release() {
 # apply_failed RELEASE REVISION: Helm may have applied a part of it before it failed.
 apply_failed() {
   local release=$1 before=$2 reason
-  reason="helm could not apply $release: $(sed -n '/./p' "$work/error" | tail -n 3 | tr '\n' ' ')"
+  reason="helm could not apply $release: $(last_words 3)"
   read_revisions "$release"
-  if [ "$newest_revision" = "$before" ]; then
+  if [ "${newest[$release]}" = "$before" ]; then
     fail 6 "$reason" "nothing was changed; correct the values, or delete what cannot be changed in place"
   fi
   if [ "$release" = "$redis_release" ]; then redis_failed 6 "$reason"; fi
@@ -82,18 +109,17 @@ apply_failed() {
 
 # recover_pending RELEASE: a deploy that was killed leaves its release pending, and Helm refuses to touch it.
 recover_pending() {
-  case $newest_status in pending-* | uninstalling) ;; *) return 0 ;; esac
-  local target
-  target=$(last_verified)
-  if [ -z "$target" ]; then target=$(awk '$3 == "deployed" || $3 == "superseded" { n = $1 } END { print n }' <<<"$revisions"); fi
-  note "$1 was left $newest_status by a deploy that ended in the middle: recovering"
+  local release=$1 state=${newest_status[$1]} target advice
+  case $state in pending-* | uninstalling) ;; *) return 0 ;; esac
+  advice="helm --kube-context $context -n $namespace history $release"
+  target=$(restorable "$release")
+  note "$release was left $state by a deploy that ended in the middle: recovering"
   if [ -n "$target" ]; then
-    roll_back "$1" "$target" || fail 10 "$1 is $newest_status and cannot be rolled back to revision $target: $(tail -n 3 "$work/error")" \
-      "helm --kube-context $context -n $namespace history $1"
+    roll_back "$release" "$target" ||
+      fail 10 "$release is $state and cannot be rolled back to revision $target: $(last_words 3)" "$advice"
   else
     # Its first installation: nothing served yet. Volumes outlive this.
-    ask_helm uninstall "$1" || fail 10 "$1 is $newest_status and cannot be removed: $(tail -n 3 "$work/error")" \
-      "helm --kube-context $context -n $namespace history $1"
+    uninstall_release "$release" || fail 10 "$release is $state and cannot be removed: $(last_words 3)" "$advice"
   fi
-  read_revisions "$1"
+  read_revisions "$release"
 }

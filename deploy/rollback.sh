@@ -1,46 +1,61 @@
 # shellcheck shell=bash
-# Back to the last verified revision: rolled out, watched and smoke-tested like any other.
+# Back to a revision that served: rolled out, watched and smoke-tested like any other.
 
-# service_failed STATUS REASON: exit with it once the last verified revision serves again, with 10 if it does not.
+# service_failed STATUS REASON: exit with it once the version before serves again, with 10 if it does not.
 service_failed() {
-  local status=$1 reason=$2 target
+  local status=$1 reason=$2 target revision
   save_evidence "$project" deployment "$reason"
   read_revisions "$project"
-  target=$(last_verified)
+  target=$(restorable "$project") revision=${newest[$project]}
   if [ -z "$target" ]; then
-    fail 10 "$reason" "there is no earlier verified revision to go back to; it stays as it is for inspection: $evidence"
+    fail 10 "$reason" "there is no earlier revision to go back to; it stays as it is for inspection: $evidence"
   fi
-  if [ "$target" = "$newest_revision" ]; then
+  if [ "$target" = "$revision" ]; then
     fail 10 "$reason" "revision $target, the last verified one, is what runs; evidence: $evidence"
   fi
-  restored_revision=$target rollback_reason=$reason
-  step rollback restore_service
-  fail "$status" "$reason" "revision $target was restored and verified as revision $newest_revision; evidence: $evidence"
+  if [ -n "${applied[$project]-}" ] && [ "${applied[$project]}" != "$revision" ]; then
+    fail 10 "$reason" "somebody else changed $project meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
+  fi
+  step rollback restore_service "$target" "$reason"
+  fail "$status" "$reason" "revision $target was restored and verified as revision ${newest[$project]}; evidence: $evidence"
 }
 
-restored_revision='' rollback_reason=''
-
-# restore_service: roll back to restored_revision.
+# restore_service REVISION [REASON]: roll back to it; exit 10 if that fails, too.
 restore_service() {
+  local target=$1 reason=${2-} digest host
   check_lock
-  release_applied=yes
-  digest_of_revision "$project" "$restored_revision"
+  changing=$project
+  deployed_value "$project" "$target" image digest
   digest=$reply
-  roll_back "$project" "$restored_revision" || not_restored "helm rollback failed: $(tail -n 3 "$work/error")"
-  await_rollout deployment "$project" || not_restored "$rollout_fault"
-  smoke_test || not_restored "$smoke_fault"
-  mark_verified "$project"
+  deployed_value "$project" "$target" ingress host
+  host=$reply
+  deployed_manifest "$project" "$target"
+  keep_replicas "$project" "$work/$project.$target.yaml"
+  roll_back "$project" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
+  read_revisions "$project"
+  await_rollout deployment "$project" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
+  smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
+  mark_copy "$project" "$target"
 }
 
+# not_restored REVISION REASON WHY
 not_restored() {
-  fail 10 "${rollback_reason:+$rollback_reason; and }revision $restored_revision could not be restored: $1" \
+  fail 10 "${2:+$2; and }revision $1 could not be restored: $3" \
     "evidence: ${evidence:-none}; what runs now: kubectl --context $context -n $namespace get pods"
 }
 
 # roll_back RELEASE REVISION
 roll_back() {
   note "rolling $1 back to revision $2"
-  ask_helm rollback "$1" "$2" ${helm_apply[@]+"${helm_apply[@]}"} --history-max 10
+  try_helm rollback "$1" "$2" ${helm_apply[@]+"${helm_apply[@]}"} --history-max "$(history_limit "$1")"
+}
+
+# mark_copy RELEASE REVISION: the newest revision copies this one, and serves.
+mark_copy() {
+  read_revisions "$1"
+  case " ${verified[$1]} " in
+    *" $2 "*) mark_verified "$1" "${newest[$1]}" "$(origin_of "$1" "$2")" ;;
+  esac
 }
 
 # redis_failed STATUS REASON: its previous revision is restored, so that the version before finds the Redis it knows.
@@ -48,30 +63,33 @@ redis_failed() {
   local status=$1 reason=$2 target
   save_evidence "$redis_release" statefulset "$reason"
   read_revisions "$redis_release"
-  target=$(last_verified)
-  if [ -z "$target" ] || [ "$target" = "$newest_revision" ]; then
-    fail "$status" "$reason" "there is no earlier revision of $redis_release to go back to; it stays for inspection: $evidence"
+  target=$(restorable "$redis_release")
+  if [ -z "$target" ] || [ "$target" = "${newest[$redis_release]}" ]; then
+    fail 10 "$reason" "there is no earlier revision of $redis_release to go back to; it stays for inspection: $evidence"
   fi
   check_lock
-  if roll_back "$redis_release" "$target" && await_rollout statefulset "$redis_release"; then
-    mark_verified "$redis_release"
-    fail "$status" "$reason" "revision $target of $redis_release is restored, the service is unchanged; evidence: $evidence"
-  fi
-  fail "$status" "$reason; and revision $target could not be restored: ${rollout_fault:-$(tail -n 3 "$work/error")}" \
-    "evidence: $evidence"
+  roll_back "$redis_release" "$target" || fail 10 "$reason; and revision $target could not be restored: $(last_words 3)" "evidence: $evidence"
+  await_rollout statefulset "$redis_release" ||
+    fail 10 "$reason; and revision $target did not come up: $rollout_fault" "evidence: $evidence"
+  mark_copy "$redis_release" "$target"
+  fail "$status" "$reason" "revision $target of $redis_release is restored, the service is unchanged; evidence: $evidence"
 }
 
-# --rollback: to the last verified revision before the one that runs.
+# --rollback: to the verified revision before the one that runs, or to the one that --rollback-to names.
 rollback_service() {
-  local candidate
+  local target=$rollback_revision
   read_revisions "$project"
-  for candidate in $verified; do
-    if [ "$candidate" != "$newest_revision" ]; then restored_revision=$candidate; fi
-  done
-  if [ -z "$restored_revision" ]; then
-    fail 10 "$project has no verified revision to go back to (verified: ${verified:-none}, newest: ${newest_revision:-none})" "see --history"
-  fi
-  restore_service
-  changes=("$project, back to what revision $restored_revision was")
+  if [ -z "$target" ]; then target=$(verified_before "$project"); fi
+  case " ${verified[$project]} " in
+    *" ${target:-none} "*) ;;
+    *)
+      fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
+        "see $(this_project --history)"
+      ;;
+  esac
+  note_room
+  read_baseline "$base_url"
+  restore_service "$target"
+  changes=("$project, back to what revision $target was")
   read_installed
 }

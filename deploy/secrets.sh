@@ -1,33 +1,47 @@
 # shellcheck shell=bash
-# The Redis password. It goes from the kernel to the API server through pipes, never through an argument or a file.
+# The Redis password. It goes from the kernel to the API server through pipes, never through an argument, a variable
+# (which `bash -x` would print) or a file.
 
 prepare_secrets() {
-  ask get secret "$secret_name" --ignore-not-found -o name
-  if [ -n "$reply" ]; then
-    note "secret $secret_name is there"
-  elif [ "$secret_mode" = generated ]; then
+  local key held
+  # Its keys alone, never what they hold.
+  # shellcheck disable=SC2016 # the template's own variables
+  must_ask get secret "$secret_name" --ignore-not-found -o go-template='{{.metadata.name}}{{range $key, $_ := .data}} {{$key}}{{end}} '
+  held=$reply
+  if [ -z "${held// /}" ]; then
+    if [ "$secret_mode" != generated ]; then
+      fail 3 "the secret «$secret_name» is not in the namespace «$namespace» (secret.mode: $secret_mode)" \
+        "create it${secret_keys:+ with the key ${secret_keys// /, }}, then run the same command again"
+    fi
     check_lock
     generate_secret
     note "secret $secret_name generated"
-  else
-    fail 3 "the secret «$secret_name» is not in the namespace «$namespace» (secret.mode: $secret_mode)" \
-      "create it with the key REDIS_PASSWORD, then run the same command again"
+    return
   fi
+  for key in $secret_keys; do
+    case $held in
+      *" $key "*) ;;
+      *) fail 3 "the secret «$secret_name» has no key $key; it has: ${held#* }" "add the key, then run the same command again" ;;
+    esac
+  done
+  note "secret $secret_name is there"
 }
 
 # A second try may find that the first one's reply was lost: then the secret is there, and stays.
 generate_secret() {
-  local deadline=$((SECONDS + patience))
-  until secret_document | "${kubectl[@]}" create -f - >/dev/null 2>"$work/error"; do
-    if grep -q AlreadyExists "$work/error"; then return; fi
-    if ! is_unreachable "$work/error" || [ "$SECONDS" -ge "$deadline" ]; then
-      fail 3 "the secret $secret_name cannot be created: $(tail -n 1 "$work/error")" "see the message; nothing was deployed"
+  local tries
+  for ((tries = patience; ; tries--)); do
+    if secret_document | "${kubectl[@]}" create -f - >/dev/null 2>"$work/error" || grep -q AlreadyExists "$work/error"; then return; fi
+    if ! is_unreachable || [ "$tries" -le 0 ]; then
+      fail 3 "the secret $secret_name cannot be created: $(last_words)" "see the message; nothing was deployed"
     fi
     run sleep 1
   done
 }
 
 secret_document() {
-  printf '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"%s","labels":{"deploy/project":"%s"}},"stringData":{"REDIS_PASSWORD":"%s"}}' \
-    "$secret_name" "$project" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
+  printf '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"%s","labels":{"deploy/project":"%s"}},' "$secret_name" "$project"
+  printf '"stringData":{"REDIS_PASSWORD":"'
+  od -An -N24 -tx1 /dev/urandom | tr -d ' \n'
+  printf '"}}'
 }

@@ -1,55 +1,62 @@
 # shellcheck shell=bash
-# The smoke test: does the asked version answer where its users are, and does its counter move?
+# The smoke test: does this version answer where its users are, and well?
 
-smoke_answers=5 smoke_seconds=${DEPLOY_SMOKE_SECONDS:-45}
-entrance='' scheme=http smoke_fault=''
+smoke_seconds=${DEPLOY_SMOKE_SECONDS:-45} smoke_tries=3
+smoke_fault=''
+# Whether the entrance answered well before the change; empty when nothing was there to answer.
+entrance_was_good=''
 
-# smoke_test: asks for the digest in `digest`. Otherwise smoke_fault says what was wrong.
-smoke_test() {
-  find_entrance
-  local deadline=$((SECONDS + smoke_seconds)) good=0
-  until [ "$good" -ge "$smoke_answers" ] && counter_moves; do
-    if [ "$good" -lt "$smoke_answers" ] && serves_digest; then
-      good=$((good + 1))
-      continue
-    fi
-    good=0
-    if [ "$SECONDS" -ge "$deadline" ]; then return 1; fi
-    # The ingress controller needs a moment to see a new Ingress.
-    run sleep 1
-  done
-  note "$smoke_answers answers from $scheme://$base_url through $entrance, the counter moves"
+# read_baseline HOST: how the entrance answers before the change, so that its own trouble is not blamed on a version.
+read_baseline() {
+  entrance_was_good=''
+  if [ -z "$(last_verified "$project")" ] || ! find_entrance "$1" || [ -n "$entrance_is_service" ]; then return; fi
+  if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
+    fail 3 "$untrusted_fault" "nothing was changed; give --ca FILE, or mend the certificate"
+  fi
+  if ask_entrance "$1" && [ "${reply%% *}" = 200 ]; then
+    entrance_was_good=yes
+  else
+    entrance_was_good=no
+    warn "before the change $scheme://$1 through $entrance answers ${reply%% *}: what is wrong there is not the new version's fault"
+  fi
 }
 
-serves_digest() {
-  local served
-  if ! fetch /version; then
-    smoke_fault="/version does not answer: $(tail -n 1 "$work/error")"
+# smoke_test HOST DIGEST CONDUCT: see ask_answers. Otherwise smoke_fault says what was wrong.
+smoke_test() {
+  local host=$1 digest=$2 conduct=$3 deadline=$((SECONDS + smoke_seconds)) tries=0 status
+  if ! find_entrance "$host"; then
+    warn "neither an entrance nor the Service can be reached: $(last_words); the pods are ready, nobody asked them"
+    return 0
+  fi
+  if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
+    smoke_fault=$untrusted_fault
     return 1
   fi
-  served=$(sed -n 's/.*\(sha256:[0-9a-f]\{64\}\).*/\1/p' <<<"$reply")
-  if [ "$served" = "$digest" ]; then return 0; fi
-  smoke_fault="/version names the digest «${served:-none}», asked was $digest"
-  return 1
-}
-
-counter_moves() {
-  local first='' second=''
-  if fetch /; then first=$(counter_in_reply); fi
-  if fetch /; then second=$(counter_in_reply); fi
-  if [ -n "$first" ] && [ "${second:-0}" -gt "$first" ]; then return 0; fi
-  smoke_fault="the counter does not move: «$first», then «$second» $(tail -n 1 "$work/error")"
-  return 1
-}
-
-counter_in_reply() { sed -n 's/.*"counter": *\([0-9][0-9]*\).*/\1/p' <<<"$reply"; }
-
-# fetch PATH: ask as a visitor does, base_url as Host and in TLS; what it answers goes to `reply`.
-fetch() {
-  if [ "$entrance" = "$api_entrance" ]; then
-    try_once "${kubectl[@]}" get --raw "/api/v1/namespaces/$namespace/services/$project:80/proxy$1"
-  else
-    try_once curl --silent --show-error --fail --max-time 5 --noproxy '*' --connect-to "::$entrance" \
-      ${untrusted:+--insecure} --header 'Accept: application/json' "$scheme://$base_url$1"
+  while :; do
+    status=0
+    ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}" || status=$?
+    if [ "$status" -eq 0 ]; then
+      note "all answers from $scheme://$host through $entrance are good"
+      return 0
+    fi
+    smoke_fault=$answer_fault
+    # Until the controller knows the Ingress and the last old pod is gone, others answer: not yet the version's fault.
+    case $answer_fault in "$(first_question)"*) status=0 ;; esac
+    if [ "$status" -eq 2 ]; then tries=$((tries + 1)); fi
+    if [ "$status" -eq 1 ] || [ "$tries" -ge "$smoke_tries" ] || [ "$SECONDS" -ge "$deadline" ]; then break; fi
+    run sleep 1
+  done
+  if [ "$entrance_was_good" = no ] && [ "$status" -ne 1 ] && forward_to_service &&
+    ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}"; then
+    warn "the Service answers well; the entrance does not, and did not before: $smoke_fault"
+    return 0
   fi
+  return 1
+}
+
+# first_question: method and path of the first of the good answers.
+first_question() {
+  local method path
+  read -r method path _ <<<"${good_answers#$'\n'}"
+  echo "$method $path"
 }

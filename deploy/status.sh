@@ -5,8 +5,13 @@ show_status() {
   fact context "$context, namespace $namespace, environment $environment"
   status_of_release "$project" deployment
   status_of_release "$redis_release" statefulset
-  if [ -n "$image_name" ]; then fact image "$image_name:$image_tag@$digest"; fi
-  if [ -n "$base_url" ]; then fact URL "http://$base_url/"; fi
+  if [ -n "$image_name" ]; then fact image "$image_name:$image_tag@$asked_digest"; fi
+  if [ -n "$base_url" ]; then
+    must_ask get ingress "$project" --ignore-not-found -o jsonpath='{.spec.tls}'
+    fact URL "http${reply:+s}://$base_url/"
+  fi
+  must_ask get pod "$project-candidate" --ignore-not-found -o jsonpath='{.metadata.creationTimestamp}'
+  if [ -n "$reply" ]; then fact candidate "$project-candidate, since $reply; the next deploy removes it"; fi
   read_lease
   if [ -n "$lease_holder" ]; then fact lock "$lease_holder, since $lease_since"; else fact lock free; fi
 }
@@ -14,11 +19,11 @@ show_status() {
 # status_of_release RELEASE KIND
 status_of_release() {
   read_revisions "$1"
-  if [ -z "$newest_revision" ]; then
+  if [ -z "${newest[$1]}" ]; then
     fact "$1" "not installed"
     return
   fi
-  fact "$1" "revision $newest_revision ($newest_status), verified: ${verified:-none}"
+  fact "$1" "revision ${newest[$1]} (${newest_status[$1]}), verified: ${verified[$1]:-none}"
   if observe "$2" "$1"; then fact "$2" "$(rollout_line)${rollout_fault:+; $rollout_fault}"; fi
   rollout_fault=''
 }
@@ -27,9 +32,9 @@ fact() { printf '%-16s %s\n' "$1" "$2"; }
 
 show_history() {
   read_revisions "$project"
-  if [ -z "$newest_revision" ]; then
-    fail 3 "there is no release «$project» in the namespace «$namespace»" "./deploy.sh --status $project"
+  if [ -z "${newest[$project]}" ]; then
+    fail 3 "there is no release «$project» in the namespace «$namespace»" "$(this_project --status)"
   fi
-  ask_helm history "$project" --max 20
-  awk -v verified=" $verified " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
+  must_helm history "$project" --max 20
+  awk -v verified=" ${verified[$project]} " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
 }

@@ -16,30 +16,37 @@ uninstall_releases() {
   local release
   for release in "$project" "$redis_release"; do
     read_revisions "$release"
-    if [ -z "$newest_revision" ]; then
+    if [ -z "${newest[$release]}" ]; then
       note "$release is not installed"
       continue
     fi
     check_lock
-    ask_helm uninstall "$release" || fail 10 "helm could not uninstall $release: $(tail -n 3 "$work/error")" "run the same command again"
+    uninstall_release "$release" || fail 10 "helm could not uninstall $release: $(last_words 3)" "run the same command again"
     note "uninstalled $release"
   done
-  ask delete configmap "$project-deploy" --ignore-not-found
+  remove_candidate
+  must_ask delete configmap "$project-deploy" --ignore-not-found
   if [ "$delete_data" = yes ]; then delete_data; else note "kept: the volume and the Secret of Redis (--delete-data removes them)"; fi
+}
+
+# uninstall_release RELEASE: a first try whose reply was lost may have done it.
+uninstall_release() {
+  try_helm uninstall "$1" || grep -q 'not found' "$work/error"
 }
 
 # The namespace goes only if nothing of anybody else's is in it.
 delete_data() {
+  local foreign
   check_lock
-  ask delete persistentvolumeclaims -l "app.kubernetes.io/instance=$redis_release" --wait=false
-  ask delete secrets -l "deploy/project=$project" --ignore-not-found
+  must_ask delete persistentvolumeclaims -l "app.kubernetes.io/instance=$redis_release" --wait=false
+  must_ask delete secrets -l "deploy/project=$project" --ignore-not-found
   note "deleted the volume and the password of Redis"
-  ask get deployments,statefulsets,services,ingresses -o name
-  if [ -n "$reply" ]; then
-    note "kept the namespace $namespace: it holds ${reply%%$'\n'*}"
+  foreign=$(inhabitants)
+  if [ -n "$foreign" ]; then
+    note "kept the namespace $namespace: it holds ${foreign%%$'\n'*}"
     return
   fi
   release_lock
-  ask delete namespace "$namespace" --wait=false
+  must_ask delete namespace "$namespace" --wait=false
   note "deleted the namespace $namespace"
 }

@@ -66,3 +66,15 @@ Kubernetes would expand $(NAME) in a value; $$( is a plain $(.
 {{- $key := include "visits.setting" (list . "COUNTER_KEY" "counter") }}
 {{- if regexMatch "^[^{]*\\{[^}]+\\}" $key }}{{ $key }}{{ else }}{{ printf "{%s}" $key }}{{ end }}:candidate
 {{- end }}
+
+{{/* The keys that the Secret must have for the pods to start and to reach Redis, separated by blanks. An external Redis
+may do without a password. */}}
+{{- define "visits.secretKeys" -}}
+{{- $keys := list }}
+{{- with .Values.redis }}
+{{- if eq .mode "bundled" }}{{ $keys = append $keys "REDIS_PASSWORD" }}{{ end }}
+{{- if .urlFromSecret }}{{ $keys = append $keys "REDIS_URL" }}{{ end }}
+{{- if and .tls.enabled (not .urlFromSecret) }}{{ $keys = concat $keys (compact (list .tls.caFile .tls.certFile .tls.keyFile)) }}{{ end }}
+{{- end }}
+{{- join " " $keys }}
+{{- end }}

@@ -143,6 +143,7 @@ def test_kubernetes_expands_nothing_in_a_setting() -> None:
 def test_deploy_reads_the_merged_values_from_annotations() -> None:
     assert document(SERVICE, "ConfigMap")["metadata"]["annotations"] == {
         "deploy/redis-mode": "bundled",
+        "deploy/secret-keys": "REDIS_PASSWORD",
         "deploy/secret-mode": "generated",
         "deploy/secret-name": "shop-redis-auth",
     }

@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# Asks a version everything that good_answers.sh lists, and judges what it answers.
+
+# What was wrong, for a person; empty while all was good.
+answer_fault=''
+# The number of the last COUNT; empty before the first.
+last_count=''
+# So many requests go out through one curl: few processes, and a version that is bad all over is known soon.
+answers_at_once=40
+
+# ask_answers CONDUCT DIGEST URL CURL_OPTION...: 0 when every answer was good; 1 when one was wrong; 2 when one did not
+# come in time or was a 503, which trouble of Redis or of the way there may cause, too. CONDUCT is
+#   alone    nobody else asks: COUNT grows by exactly one
+#   shared   others ask, too: COUNT grows
+#   serving  of a version that may know less than this table: no errors of the server, and the digest
+ask_answers() {
+  local conduct=$1 digest=$2 row left status
+  local method path wanted times accept pattern
+  shift 2
+  answer_fault='' last_count=''
+  while read -r -u 4 row; do
+    read -r method path wanted times accept pattern <<<"$row"
+    if [ -z "$method" ]; then continue; fi
+    pattern=${pattern//DIGEST/${digest:-[^\"]*}}
+    for ((left = times; left > 0; left -= answers_at_once)); do
+      status=0
+      ask_some "$conduct" "$method" "$path" "$wanted" $((left < answers_at_once ? left : answers_at_once)) \
+        "$accept" "$pattern" "$@" || status=$?
+      if [ "$status" -ne 0 ]; then return "$status"; fi
+    done
+  done 4<<<"$good_answers"
+}
+
+# ask_some CONDUCT METHOD PATH STATUS TIMES ACCEPT PATTERN URL CURL_OPTION...
+ask_some() {
+  local conduct=$1 method=$2 path=$3 wanted=$4 times=$5 accept=$6 pattern=$7 url=$8 i status=0
+  shift 8
+  local urls=() body=()
+  for ((i = 0; i < times; i++)); do urls+=("$url$path"); done
+  case $method in
+    GET) ;;
+    HEAD) body=(--head) ;;
+    *) body=(--request "$method" --data '' --header 'Content-Type:') ;;
+  esac
+  ask_visitor "$@" ${body[@]+"${body[@]}"} --header "Accept: $accept" --fail-early \
+    --write-out $'\n%{http_code}\036' "${urls[@]}" || status=$?
+  judge_answers "$conduct" "$wanted" "$pattern" || {
+    answer_fault="$method $path: $answer_fault"
+    return "$((answer_unsure + 1))"
+  }
+  if [ "$status" -eq 0 ]; then return 0; fi
+  answer_fault="$method $path: no answer within $slowest_answer s: $(last_words)"
+  return 2
+}
+
+# ask_visitor CURL_ARGUMENT...: as a visitor does, into $work/reply.
+ask_visitor() {
+  try_once curl --silent --show-error --globoff --max-time "$slowest_answer" --noproxy '*' "$@"
+}
+
+answer_unsure=0
+
+# judge_answers CONDUCT STATUS PATTERN: of what is in $work/reply. Otherwise answer_fault says what was wrong, and
+# answer_unsure is 1 if it may be the fault of Redis or of the way there.
+judge_answers() {
+  local verdict
+  verdict=$(
+    awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v last="$last_count" -v unsure_status='^(502|503|504)$' '
+      BEGIN { RS = "\036" }
+      function wrong(what, unsure) {
+        gsub(/[[:cntrl:]]+/, " ", what)
+        print "wrong", unsure + 0, what
+        bad = 1
+        exit
+      }
+      # The number that follows what stands before the word in the pattern.
+      function number_at(word,   before, rest) {
+        before = substr(pattern, 1, index(pattern, word) - 1)
+        match(body, before)
+        rest = substr(body, RSTART + RLENGTH)
+        match(rest, /^[0-9]+/)
+        return substr(rest, 1, RLENGTH) + 0
+      }
+      !/[^ \n]/ { next }
+      {
+        status = $NF
+        body = substr($0, 1, length($0) - length(status) - 1)
+        shown = "«" substr(body, 1, 120) "»"
+        if (conduct == "serving") {
+          if (status >= 500) wrong("answer " NR " was " status ": " shown, status ~ unsure_status)
+          if (pattern !~ /sha256:/) next
+        }
+        if (status != wanted)
+          wrong("answer " NR " was " status ", not " wanted ": " shown, status ~ unsure_status)
+        expected = pattern
+        sub(/COUNT|LAST/, "[0-9]+", expected)
+        if (body !~ expected) wrong("answer " NR " does not match " expected ": " shown)
+        if (pattern ~ /COUNT/) {
+          number = number_at("COUNT")
+          if (last != "" && number <= last) wrong("the counter says " number " after " last)
+          if (last != "" && conduct == "alone" && number != last + 1)
+            wrong("the counter says " number " after " last ", and nobody else was counted")
+          last = number
+        } else if (pattern ~ /LAST/ && last != "") {
+          number = number_at("LAST")
+          if (number < last || conduct == "alone" && number != last) wrong("the counter says " number " after " last)
+        }
+      }
+      END { if (!bad) print "good", last }
+    ' "$work/reply"
+  )
+  case $verdict in
+    'good '*) last_count=${verdict#good } ;;
+    good) last_count='' ;;
+    *)
+      answer_unsure=${verdict#wrong }
+      answer_fault=${answer_unsure#* }
+      answer_unsure=${answer_unsure%% *}
+      return 1
+      ;;
+  esac
+}

@@ -1,0 +1,26 @@
+# shellcheck shell=bash
+# The number of pods when the autoscaler is turned on. Helm then sees that the new manifest has no `replicas` where
+# the old one had, and takes the field away: Kubernetes puts 1 in its place, and all pods but one end at once. With the
+# field gone from Helm's record of the old manifest, too, Helm leaves it alone (`kubectl apply edit-last-applied` is
+# the same for kubectl).
+
+# keep_replicas RELEASE FILE: before Helm applies this manifest.
+keep_replicas() {
+  local release=$1 revision
+  if [ "$release" != "$project" ] || [ -n "$(replicas_of "$2")" ]; then return; fi
+  # Helm compares with the newest revision that it calls deployed.
+  revision=$(awk '$3 == "deployed" { number = $1 } END { print number }' <<<"${revisions[$release]}")
+  if [ -z "$revision" ]; then return; fi
+  deployed_manifest "$release" "$revision"
+  if [ -z "$(replicas_of "$work/$release.$revision.yaml")" ]; then return; fi
+  forget_replicas "sh.helm.release.v1.$release.v$revision"
+}
+
+# forget_replicas SECRET: a record is JSON, compressed, encoded by Helm and once more by the API server.
+forget_replicas() {
+  must_ask get secret "$1" -o jsonpath='{.data.release}'
+  base64 -d <"$work/reply" | base64 -d | gzip -d |
+    sed 's/\(kind: Deployment\\n.*\)\\n  replicas: [0-9]*\\n/\1\\n/' >"$work/record"
+  printf '{"data":{"release":"%s"}}' "$(gzip -c "$work/record" | base64 | tr -d '\n' | base64 | tr -d '\n')" >"$work/patch"
+  must_ask patch secret "$1" --type merge --patch-file "$work/patch" -o name
+}
