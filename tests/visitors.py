@@ -24,6 +24,8 @@ HUNG = -2
 STATUS = re.compile(rb"HTTP/1\.1 (\d+) ")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 RETRY_AFTER = re.compile(rb"\r\nretry-after: *\d+\r\n", re.IGNORECASE)
+BAD_VERSION = re.compile(rb"\r\nx-bad-version: *[\w-]+\r\n", re.IGNORECASE)
+"""How a bad version of the deploy's suite shows itself."""
 CLOSES = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 NUMBER = re.compile(rb'"counter": ?(-?\d+)')
 
@@ -66,6 +68,7 @@ class Visit:
     method: str = COUNT.method
     retry_after: bool = False
     """Whether the answer says when to come back."""
+    is_of_bad_version: bool = False
 
     @property
     def seconds(self) -> float:
@@ -136,6 +139,11 @@ class Visitors:
         return [visit for visit in list(self.visits) if visit.status != 200]
 
     @property
+    def met_bad_version(self) -> list[Visit]:
+        """Those whom a bad version answered, well or not."""
+        return [visit for visit in list(self.visits) if visit.is_of_bad_version]
+
+    @property
     def sent(self) -> list[Visit]:
         """Those that may have been counted."""
         return [visit for visit in list(self.visits) if visit.status != UNREACHED]
@@ -163,7 +171,10 @@ class Visitors:
                     began = time.monotonic()
                     status, number, head = await self._answer(reader, writer, message)
                     retry_after = RETRY_AFTER.search(head) is not None
-                    self._note(Visit(began, time.monotonic(), status, number, request.method, retry_after))
+                    is_bad = BAD_VERSION.search(head) is not None
+                    self._note(
+                        Visit(began, time.monotonic(), status, number, request.method, retry_after, is_bad)
+                    )
                     # Without a length, as a proxy's own page may come, only the end tells where it ends.
                     is_kept = LENGTH.search(head) is not None and CLOSES.search(head) is None
                     await asyncio.sleep(self._pause)

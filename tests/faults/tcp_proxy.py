@@ -18,6 +18,8 @@ class TcpProxy:
         self.target = target
         self.upload_limit = upload_limit
         self.uploaded = 0
+        self.broken = 0
+        """Connections that were open when it was cut."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = self._listen(0)
@@ -42,6 +44,7 @@ class TcpProxy:
         self._listener.close()
         with self._lock:
             connections = list(self._open)
+            self.broken += len(connections)
         for connection in connections:
             self._break(connection)
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -92,6 +93,19 @@ class Line:
         self.run: Run | None = None
 
 
+class Load(NamedTuple):
+    """Visitors who come all the while, half of them POST."""
+
+    count: int
+    pause: float
+    least_a_second: int
+
+
+STEADY = Load(count=4, pause=0.05, least_a_second=20)
+BUSY = Load(count=16, pause=0.05, least_a_second=100)
+"""For versions: what one answer in many shows must be seen."""
+
+
 @contextmanager
 def fault(
     name: str,
@@ -102,25 +116,42 @@ def fault(
     serves_before: bool = True,
     lock_is_free: bool = True,
     redis_restarts: bool = False,
+    load: Load = STEADY,
 ) -> Iterator[Line]:
     """Visitors keep asking while the block sets `line.run`; then the deploy is judged.
 
     It must end with `status` and say `says`; no request may fail; unless it ended with 0 the version before
-    must serve; the lock must be free, and no secret in what it printed or saved. Where the one pod of Redis
-    is replaced, visitors notice that.
+    must serve; the lock must be free, no candidate left, and no secret in what it printed or saved. Where the
+    one pod of Redis is replaced, visitors notice that.
     """
     before = deployment.serving()
-    with Visitors(deployment.project.cluster.ingress, deployment.project.host, count=2, pause=0.05) as load:
-        line = Line(deployment, load)
+    with coming_to(deployment, load) as visitors:
+        line = Line(deployment, visitors)
         yield line
         assert line.run is not None
         line.run.wait()
-        load.await_answers(10)
+        visitors.await_answers(10)
     record(name, line)
     judge(line, status, says, lock_is_free=lock_is_free)
-    assert redis_restarts or load.failures == []
+    assert redis_restarts or visitors.failures == []
+    assert_rate(visitors, load)
     if serves_before and status != 0:
         assert deployment.serving() == before
+
+
+@contextmanager
+def coming_to(deployment: Deployment, load: Load) -> Iterator[Visitors]:
+    """Visitors of a deployment; the block begins when they are answered."""
+    ingress, host = deployment.project.cluster.ingress, deployment.project.host
+    with Visitors(ingress, host, count=load.count, pause=load.pause) as visitors:
+        visitors.await_answers(load.count)
+        yield visitors
+
+
+def assert_rate(visitors: Visitors, load: Load) -> None:
+    """A fault that few visitors could have met proves little."""
+    seconds = max(visit.ended for visit in visitors.visits) - min(visit.began for visit in visitors.visits)
+    assert len(visitors.visits) >= load.least_a_second * seconds
 
 
 @contextmanager
@@ -140,6 +171,7 @@ def judge(line: Line, status: int, says: str, *, lock_is_free: bool = True) -> N
     assert run.process.returncode == status, run.output
     assert says in run.output, run.output
     assert not lock_is_free or deployment.lock_holder() == "", "the lock is still held"
+    assert not lock_is_free or deployment.candidate() == "", "the candidate was left"
     password = password_of(deployment)
     if password:
         assert password not in run.output

@@ -79,6 +79,13 @@ class Run:
     def _match(self, pattern: str) -> str | None:
         return next((line for line in self.lines if re.search(pattern, line)), None)
 
+    def has_line(self, pattern: str) -> bool:
+        """Whether it has said so; an error if it ended without."""
+        with self._grew:
+            found = self._match(pattern)
+            assert found or not self.ended, f"ended without a line «{pattern}»:\n{self.output}"
+            return found is not None
+
     def await_step(self, name: str) -> None:
         self.await_line(rf"^-----> \[ *\d+s\] {name}$")
 
@@ -88,6 +95,11 @@ class Run:
             os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL takes the script and everything it started, as the loss of its machine would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.wait()
 
     def wait(self, seconds: float = 300) -> int:
         status = self.process.wait(seconds)
@@ -177,6 +189,12 @@ class Deployment:
         name = f"{self.project.name}-deploy"
         return self.project.kubectl(
             "get", "lease", name, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}"
+        )
+
+    def candidate(self) -> str:
+        """The candidate's pod, if there is one."""
+        return self.project.kubectl(
+            "get", "pod", f"{self.project.name}-candidate", "--ignore-not-found", "-o", "name"
         )
 
     def serving(self) -> str:
