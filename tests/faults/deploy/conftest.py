@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.cluster import Cluster, Project
 from tests.faults.deploy.deployment import Deployment, Run, Sources, folder_of_helm
 from tests.faults.table import FaultTable
-from tests.visitors import Visitors
+from tests.visitors import Visit, Visitors
 
 TABLE = FaultTable("deploy")
 
@@ -43,11 +43,15 @@ MakeDeployment = Callable[..., Deployment]
 def make_deployment(
     cluster: Cluster, sources: Sources, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MakeDeployment]:
-    """A new project that is deleted at the end: `make_deployment(helm=3)`."""
+    """A project that is deleted at the end: `make_deployment(helm=3)`.
+
+    A new one with the product of today, where neither `project` nor `sources` says otherwise.
+    """
+    today = sources
     with ExitStack() as cleanup:
 
-        def make(helm: int = 4) -> Deployment:
-            project = Project(cluster, f"faults-{secrets.token_hex(3)}")
+        def make(helm: int = 4, project: Project | None = None, sources: Sources = today) -> Deployment:
+            project = project or Project(cluster, f"faults-{secrets.token_hex(3)}")
             cleanup.callback(project.delete)
             folder = folder_of_helm(helm, tmp_path_factory.mktemp("bin"))
             path = f"{folder}:{os.environ['PATH']}"
@@ -92,17 +96,22 @@ class Line:
         self.load = load
         self.run: Run | None = None
 
+    @property
+    def answered(self) -> list[Visit]:
+        """The visits that were answered meanwhile."""
+        return self.load.answered if self.load else []
+
 
 class Load(NamedTuple):
     """Visitors who come all the while, half of them POST."""
 
-    count: int
+    visitors: int
     pause: float
     least_a_second: int
 
 
-STEADY = Load(count=4, pause=0.05, least_a_second=20)
-BUSY = Load(count=16, pause=0.05, least_a_second=100)
+STEADY = Load(visitors=4, pause=0.05, least_a_second=20)
+BUSY = Load(visitors=16, pause=0.05, least_a_second=100)
 """For versions: what one answer in many shows must be seen."""
 
 
@@ -143,8 +152,8 @@ def fault(
 def coming_to(deployment: Deployment, load: Load) -> Iterator[Visitors]:
     """Visitors of a deployment; the block begins when they are answered."""
     ingress, host = deployment.project.cluster.ingress, deployment.project.host
-    with Visitors(ingress, host, count=load.count, pause=load.pause) as visitors:
-        visitors.await_answers(load.count)
+    with Visitors(ingress, host, count=load.visitors, pause=load.pause) as visitors:
+        visitors.await_answers(load.visitors)
         yield visitors
 
 
