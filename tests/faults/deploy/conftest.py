@@ -212,6 +212,7 @@ def record(name: str, line: Line) -> None:
             "exit": str(run.process.returncode),
             "requests meanwhile": str(len(load.visits) if load else 0),
             "failed": str(len(load.failures) if load else 0),
+            "met a bad version": str(len(load.met_bad_version) if load else 0),
             "seconds": f"{run.seconds:.0f}",
             "what it said": told.replace("deploy.sh: ", ""),
         }
