@@ -26,6 +26,12 @@ class TcpProxy:
         self.port = int(self._listener.getsockname()[1])
 
     @property
+    def connections(self) -> int:
+        """How many ends of connections are open."""
+        with self._lock:
+            return len(self._open)
+
+    @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 

@@ -1,5 +1,6 @@
 """One run of the real deploy.sh under a fault, and what it is judged by."""
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.e2e.cluster import ROOT, Project
 
@@ -130,6 +132,13 @@ class Run:
         return (told or summary or errors or [" ".join(self.output.split())[-200:]])[-1]
 
 
+class State(NamedTuple):
+    """The newest revisions, and the names of objects with their generation or restarts, by kind."""
+
+    revisions: tuple[str, str]
+    objects: list[tuple[str, list[str]]]
+
+
 @dataclass(frozen=True)
 class Deployment:
     """deploy.sh for one project, from one copy of the sources, with the tools of one environment."""
@@ -192,6 +201,22 @@ class Deployment:
         listed = self.project.kubectl("get", "secrets", "-l", selector, "-o", f"jsonpath={fields}")
         return max(listed.split("\n"), key=lambda line: int(line.split()[0]) if line else 0)
 
+    def state(self) -> "State":
+        """What runs, to compare: a deploy that changes nothing leaves all of it as it was."""
+        name = self.project.name
+        selector = f"app.kubernetes.io/instance in ({name},{name}-redis)"
+        kinds = "deployments,statefulsets,replicasets,pods"
+        listed = json.loads(self.project.kubectl("get", kinds, "-l", selector, "-o", "json"))["items"]
+        objects: dict[str, list[str]] = {}
+        for item in listed:
+            kind, metadata = item["kind"], item["metadata"]
+            if "deletionTimestamp" in metadata or (kind == "ReplicaSet" and not item["spec"]["replicas"]):
+                continue
+            restarts = [c["restartCount"] for c in item["status"].get("containerStatuses", [])]
+            told = restarts if kind == "Pod" else metadata["generation"]
+            objects[kind] = sorted([*objects.get(kind, []), f"{metadata['name']} {told}"])
+        return State((self.revision(), self.revision(f"{name}-redis")), sorted(objects.items()))
+
     def lock_holder(self) -> str:
         name = f"{self.project.name}-deploy"
         return self.project.kubectl(
@@ -207,6 +232,11 @@ class Deployment:
     def serving(self) -> str:
         """The digest that visitors meet."""
         return str(self.project.get("/version").json["image_digest"])
+
+    def deploys(self, tag: str, *options: str, **variables: str) -> None:
+        """A deploy that prepares something, and is not what is looked at."""
+        run = self.run(tag, *options, **variables)
+        assert run.process.returncode == 0, run.output
 
 
 def folder_of_helm(version: int, folder: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.e2e.cluster import Project
 
 RESOURCES = {
-    "": "pods,pods/log,services,services/proxy,configmaps,secrets,serviceaccounts,events"
+    "": "pods,pods/log,pods/portforward,services,services/proxy,configmaps,secrets,serviceaccounts,events"
     ",persistentvolumeclaims,endpoints,replicationcontrollers",
     "apps": "deployments,statefulsets,replicasets,daemonsets",
     "batch": "jobs,cronjobs",

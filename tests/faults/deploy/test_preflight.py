@@ -76,20 +76,21 @@ def namespace_labels(deployment: Deployment) -> dict[str, str]:
 
 
 def test_no_rights_outside_the_namespace(installed: Deployment, tmp_path: Path) -> None:
-    """A team's own user deploys; without an ingress address the smoke test asks through the API server."""
+    """A team's own user deploys; without an ingress address the smoke test asks the Service."""
     kubeconfig = limited_user(installed.project, tmp_path, without="")
     with fault(
         "no ingress address reachable, no rights outside the namespace",
         installed,
         0,
-        "through the API server",
+        "asking the Service through a port-forward",
     ) as line:
         line.run = installed.run("1.0.2", "--ingress", "127.0.0.1:1", KUBECONFIG=str(kubeconfig))
+    assert "cannot be listed" in line.run.output
 
 
 def test_no_ingress_address_reachable(installed: Deployment) -> None:
     with fault("no ingress address reachable", installed, 0, "trying elsewhere") as line:
-        line.run = installed.run("1.0.3", "--ingress", "127.0.0.1:1")
+        line.run = installed.run("1.0.3", "--no-candidate", "--ingress", "127.0.0.1:1")
 
 
 def test_a_missing_helm_is_named(installed: Deployment, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and TERM at every step: it ends within seconds, frees the lock, and the next deploy succeeds."""
+"""Ctrl-C at every step, TERM at some: it ends in seconds, frees the lock, and the next deploy succeeds."""
 
 import re
 import signal
@@ -17,23 +17,35 @@ STEPS = [
     "build",
     "push",
     "secrets",
+    "candidate",
     "Redis",
     "release",
     "watch",
     "smoke",
 ]
+TERMINATED = ["build", "candidate", "release", "watch"]
 CHANGES_NOTHING = STEPS[: STEPS.index("release")]
 ENDS_WITHIN = 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_interrupted(installed: Deployment, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "steps"), [(signal.SIGINT, STEPS), (signal.SIGTERM, TERMINATED)], ids=["SIGINT", "SIGTERM"]
+)
+def test_interrupted(installed: Deployment, number: signal.Signals, steps: list[str]) -> None:
     status = 130 if number == signal.SIGINT else 143
-    for position, step in enumerate(STEPS):
+    for position, step in enumerate(steps):
         name = f"{number.name} in the step {step}"
         unchanged = step in CHANGES_NOTHING
-        with fault(name, installed, status, "interrupted in the step", serves_before=unchanged) as line:
-            run = installed.start(f"5.{number}.{position}")
+        options = [] if step == "candidate" else ["--no-candidate"]
+        with fault(
+            name,
+            installed,
+            status,
+            f"interrupted in the step «{step}»",
+            serves_before=unchanged,
+            changes_nothing=unchanged,
+        ) as line:
+            run = installed.start(f"5.{number}.{position}", *options)
             line.run = run
             run.await_step(step)
             sent = time.monotonic()
@@ -46,4 +58,4 @@ def test_interrupted(installed: Deployment, number: signal.Signals) -> None:
         )
         assert re.search(advice, run.output), run.output
     with fault(f"the deploy after {number.name} at every step", installed, 0) as line:
-        line.run = installed.run(f"5.{number}.{len(STEPS)}")
+        line.run = installed.run(f"5.{number}.{len(steps)}")

@@ -22,3 +22,13 @@ def never_ready(deployment: Deployment, folder: Path) -> Path:
             "secret": {"mode": "existing", "name": f"{deployment.project.name}-redis-auth"},
         },
     )
+
+
+def crashes(text: str) -> str:
+    """Of app/__main__.py: a version that ends at its start."""
+    return f'raise SystemExit("broken on purpose")\n{text}'
+
+
+def other_digest(text: str) -> str:
+    """Of app/handlers/version.py: a version that does not say what it is."""
+    return text.replace("settings.image_digest", '"sha256:unknown"')
