@@ -104,7 +104,9 @@ def test_another_digest(unchanged: Deployment) -> None:
     with unchanged.sources.edited(
         "app/handlers/version.py", lambda text: text.replace("settings.image_digest", '"sha256:unknown"')
     ):
-        with fault("candidate: another digest", unchanged, 9, "GET /version: answer 1 does not match") as line:
+        with fault(
+            "candidate: another digest", unchanged, 9, "GET /version: answer 1 does not match"
+        ) as line:
             line.run = unchanged.run("10.6.0")
 
 
