@@ -105,10 +105,15 @@ examine_candidate() {
     await_ready_candidate
     status=0 address=$forward_address
     ask_answers alone "$asked_digest" "http://$base_url" --connect-to "::$address" || status=$?
+    cp "$work/reply" "$work/answers"
     observe_candidate
     if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault; before that: ${answer_fault:-it answered well}"; fi
     if [ "$status" -eq 0 ]; then break; fi
-    if [ "$status" -eq 1 ] || [ "$tries" -ge "$candidate_tries" ]; then candidate_failed 9 "$answer_fault"; fi
+    if [ "$status" -eq 1 ]; then candidate_failed 9 "$answer_fault"; fi
+    if [ "$tries" -ge "$candidate_tries" ]; then
+      spare_it "$answer_fault"
+      candidate_failed 9 "$answer_fault"
+    fi
     note "asking again: $answer_fault"
   done
   stop_forward
@@ -122,7 +127,7 @@ await_ready_candidate() {
   while :; do
     if start_forward "$namespace" "pod/$project-candidate" http; then
       while kill -0 "$forward" 2>/dev/null; do
-        if ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url/readyz"; then
+        if ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url$readiness_path"; then
           said=$(tr -d '\n' <<<"$reply")
           case $reply in *' 200') return 0 ;; esac
         fi
@@ -134,24 +139,26 @@ await_ready_candidate() {
     fi
     observe_candidate
     if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault"; fi
-    if [ "$SECONDS" -ge "$deadline" ]; then not_ready "${said:-$(last_words)}"; fi
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      spare_it "${said:-$(last_words)}"
+      candidate_failed 8 "it is not ready after $candidate_seconds s, it says «${said:-$(last_words)}»"
+    fi
     run sleep 0.2
   done
 }
 
-# not_ready WHAT IT SAID
-not_ready() {
-  case $1 in
+# spare_it WHAT IT SAID: exit 3 where Redis refuses it, or is unwell for the pods that serve, too.
+spare_it() {
+  case "$1 $("${kubectl[@]}" logs "$project-candidate" --tail 20 2>/dev/null || true)" in
     *authentication*)
       fail 3 "Redis does not let the candidate count (it says «$1»): it counts under a key of its own, {<COUNTER_KEY>}:candidate" \
         "nothing was changed; let the ACL user write ~{<COUNTER_KEY>}:candidate*, or deploy without a candidate: --no-candidate"
       ;;
   esac
   if observe deployment "$project" && [ "$available" -lt "$wanted" ]; then
-    fail 3 "the candidate is not ready (it says «$1»), and $((wanted - available)) of $wanted pods that run are not either: Redis is unwell" \
+    fail 3 "the candidate does not serve (it says «$1»), and $((wanted - available)) of $wanted pods that run do not either: Redis is unwell" \
       "nothing was changed; mend Redis, then run the same command again"
   fi
-  candidate_failed 8 "it is not ready after $candidate_seconds s, it says «$1»"
 }
 
 await_probes() {
@@ -168,10 +175,10 @@ await_probes() {
 candidate_failed() {
   local advice="nothing was changed, no visitor met it"
   if [ "$redis_mode" = bundled ] && ! is_current "$redis_release"; then
-    advice+="; it was tested with the Redis that runs: if it needs the changed one, deploy that first, alone"
+    advice+="; it was tested with the Redis that runs: if it needs the changed one, deploy that first, alone, or use --no-candidate"
   fi
   save_evidence "$project" pod "$2"
-  cp "$work/reply" "$evidence/answers.txt" 2>/dev/null || true
+  cp "$work/answers" "$evidence/answers.txt" 2>/dev/null || true
   fail "$1" "the new version failed as a candidate: $2" "$advice; evidence: $evidence"
 }
 

@@ -20,5 +20,7 @@ POST  /api/v1/counter    200  120  application/json  "counter": *COUNT
 GET   /                  200   20  text/html         Counter: *(<[^>]*>)*COUNT
 GET   /api/v1/counter    200    3  application/json  "counter": *LAST
 '
+# Where a version says with a 200 that it can be asked.
+readiness_path=/readyz
 # Seconds within which every one of them must come.
 slowest_answer=${DEPLOY_SLOWEST_ANSWER:-2}

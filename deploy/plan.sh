@@ -13,10 +13,11 @@ show_plan() {
   echo "No differences: $project in the namespace $namespace is as asked."
 }
 
-# announce_plan: for a deploy, the same in a few lines.
+# announce_plan: for a deploy, the same in a few lines; and how the entrance answers before anything changes.
 announce_plan() {
   make_plan
-  tell '%s\n' "$(sed -n '/^[#!]/s/^[#!] */       /p' "$work/plan")"
+  tell '%s\n' "$(sed -n '/^[#!]/s/^[#!] /       /p' "$work/plan")"
+  read_baseline "$base_url"
 }
 
 make_plan() {

@@ -82,17 +82,20 @@ check_api() {
 
 # One request a right, all sent by one kubectl.
 check_rights() {
-  local resource missing
-  for resource in /configmaps /secrets /services /serviceaccounts apps/deployments apps/statefulsets \
-    autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses networking.k8s.io/networkpolicies \
-    policy/poddisruptionbudgets coordination.k8s.io/leases; do
+  local resource name subresource missing resources=(/configmaps /secrets /services /serviceaccounts apps/deployments
+    apps/statefulsets autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses
+    networking.k8s.io/networkpolicies policy/poddisruptionbudgets coordination.k8s.io/leases)
+  if [ "$candidate" = yes ]; then resources+=(/pods /pods/portforward); fi
+  for resource in "${resources[@]}"; do
+    name=${resource#*/}
+    subresource=${name#"${name%%/*}"}
     printf '{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":'
-    printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s"}}}\n' \
-      "$namespace" "${resource%%/*}" "${resource#*/}"
+    printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s","subresource":"%s"}}}\n' \
+      "$namespace" "${resource%%/*}" "${name%%/*}" "${subresource#/}"
   done >"$work/rights.json"
   must_ask create --validate=false -f "$work/rights.json" \
-    -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}{"\n"}'
-  missing=$(sed -n '/^true/!s/^[^ ]* *//p' <<<"$reply" | tr '\n' ' ')
+    -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}/{.spec.resourceAttributes.subresource}{"\n"}'
+  missing=$(sed -n '/^true/!{s/^[^ ]* *//;s|/$||;p;}' <<<"$reply" | tr '\n' ' ')
   if [ -n "$missing" ]; then
     fail 3 "no right to create ${missing% } in the namespace «$namespace» of the context «$context»" \
       "ask for a role that grants it: kubectl auth can-i create ${missing%% *} -n $namespace"

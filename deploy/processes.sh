@@ -28,6 +28,7 @@ on_bug() {
   trap - ERR
   tell 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' "$line" "${BASH_SOURCE[1]}" "$command" "$status"
   if [ -s "$work/error" ]; then tell '       %s\n' "$(cat "$work/error")"; fi
+  tell '       %s\n' "$(way_on)"
   exit 1
 }
 

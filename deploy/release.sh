@@ -12,13 +12,14 @@ deploy_redis() {
     note "redis.mode is $redis_mode: no Redis is deployed"
     return
   fi
+  # What cannot be done to the service is known before Redis changes.
+  if [ -n "${newest[$project]}" ] && ! is_current "$redis_release"; then difference_or_refusal "$project" || true; fi
   apply_release "$redis_release" "$root/.helm/redis" "${redis_values[@]}"
   await_rollout statefulset "$redis_release" || redis_failed 7 "Redis did not come up: $rollout_fault"
   mark_verified "$redis_release" "${applied[$redis_release]:-${newest[$redis_release]}}"
 }
 
 deploy_service() {
-  read_baseline "$base_url"
   note_room
   apply_release "$project" "$root/.helm" "${service_values[@]}"
 }
@@ -55,11 +56,7 @@ apply_release() {
   shift 2
   read_revisions "$release"
   before=${newest[$release]}
-  if [ -n "$before" ]; then cluster_difference "$release" || status=$?; fi
-  if is_impossible "$status"; then
-    fail 6 "$release cannot become what was asked: $(last_words)" \
-      "nothing was changed; ask for what it was, or delete the object first if its outage is acceptable"
-  fi
+  if [ -n "$before" ]; then difference_or_refusal "$release" || status=$?; fi
   if [ "$status" -eq 0 ] && is_current "$release"; then
     note "$release: unchanged, revision $before stays"
     return
@@ -70,6 +67,17 @@ apply_release() {
   changing=$release
   upgrade_release "$release" "$chart" "$@" || apply_failed "$release" "$before"
   changes+=("$release")
+}
+
+# difference_or_refusal RELEASE: cluster_difference; exit 6 when what was asked cannot be done in place.
+difference_or_refusal() {
+  local status=0
+  cluster_difference "$1" || status=$?
+  if is_impossible "$status"; then
+    fail 6 "$1 cannot become what was asked: $(last_words)" \
+      "it was not changed; ask for what it was, or delete the object first if its outage is acceptable"
+  fi
+  return "$status"
 }
 
 # upgrade_release RELEASE CHART VALUES...: again when the API server was away, which leaves the release pending.
@@ -101,7 +109,7 @@ apply_failed() {
   reason="helm could not apply $release: $(last_words 3)"
   read_revisions "$release"
   if [ "${newest[$release]}" = "$before" ]; then
-    fail 6 "$reason" "nothing was changed; correct the values, or delete what cannot be changed in place"
+    fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi
   if [ "$release" = "$redis_release" ]; then redis_failed 6 "$reason"; fi
   service_failed 6 "$reason"

@@ -64,6 +64,9 @@ redis_failed() {
   save_evidence "$redis_release" statefulset "$reason"
   read_revisions "$redis_release"
   target=$(restorable "$redis_release")
+  if [ -z "${applied[$redis_release]-}" ] && [ "$target" = "${newest[$redis_release]}" ]; then
+    fail 10 "$reason" "this deploy changed neither Redis nor the service: mend Redis, then run the same command again; evidence: $evidence"
+  fi
   if [ -z "$target" ] || [ "$target" = "${newest[$redis_release]}" ]; then
     fail 10 "$reason" "there is no earlier revision of $redis_release to go back to; it stays for inspection: $evidence"
   fi
