@@ -164,10 +164,15 @@ def test_the_cluster_was_full_before(installed: Deployment, tmp_path: Path) -> N
 
 
 @contextmanager
-def webhook_away(deployment: Deployment, group: str, resource: str, operation: str) -> Iterator[None]:
+def webhook_away(deployment: Deployment, group: str, resource: str) -> Iterator[None]:
     """Changes of this kind in the project's namespace must be asked of somebody who does not answer."""
     name = deployment.project.name
-    rule = {"apiGroups": [group], "apiVersions": ["*"], "resources": [resource], "operations": [operation]}
+    rule = {
+        "apiGroups": [group],
+        "apiVersions": ["*"],
+        "resources": [resource],
+        "operations": ["CREATE", "UPDATE"],
+    }
     namespace = {"matchLabels": {"kubernetes.io/metadata.name": name}}
     webhook = {
         "name": "policy.faults.test",
@@ -189,33 +194,36 @@ def webhook_away(deployment: Deployment, group: str, resource: str, operation: s
         },
     )
     try:
-        # The API server learns of it a moment later.
-        probe = ["annotate", "--dry-run=server", "--overwrite", "deployment", name, "asked=1"]
-        if operation == "UPDATE":
-            eventually(
-                lambda: "asked" not in deployment.project.kubectl(*probe, "-o", "yaml", check=False),
-                "it is asked",
-                30,
-            )
+        eventually(lambda: UNANSWERED in refusal(deployment, resource), "the API server asks it", 30)
         yield
     finally:
         deployment.project.kubectl("delete", "validatingwebhookconfiguration", name)
 
 
+UNANSWERED = 'failed calling webhook "policy.faults.test"'
+
+
+def refusal(deployment: Deployment, resource: str) -> str:
+    """What the API server would say to a change of these."""
+    name = deployment.project.name
+    selector = ["-l", f"app.kubernetes.io/instance={name}"]
+    command = ["annotate", resource, *selector, "asked=once", "--dry-run=server"]
+    asked = ["kubectl", "--namespace", name, *command]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stderr
+
+
 def test_a_webhook_is_away_for_the_candidate(installed: Deployment) -> None:
-    says = 'failed calling webhook "policy.faults.test"'
-    with webhook_away(installed, "", "pods", "CREATE"):
-        with fault("admission webhook away, candidate", installed, 3, says) as line:
+    with webhook_away(installed, "", "pods"):
+        with fault("admission webhook away, candidate", installed, 3, UNANSWERED) as line:
             line.run = installed.run("15.3.0")
         assert "the candidate cannot be made" in line.run.output
 
 
 def test_a_webhook_is_away_for_the_release(installed: Deployment) -> None:
     """It is named, and asked once: every further try would be a failed revision, and Helm keeps ten."""
-    says = 'failed calling webhook "policy.faults.test"'
     before = int(installed.revision().split()[0])
-    with webhook_away(installed, "apps", "deployments", "UPDATE"):
-        with fault("admission webhook away, release", installed, 6, says) as line:
+    with webhook_away(installed, "apps", "deployments"):
+        with fault("admission webhook away, release", installed, 6, UNANSWERED) as line:
             line.run = installed.run("15.4.0", "--no-candidate")
     assert int(installed.revision().split()[0]) <= before + 2
     with fault("the deploy after the webhook came back", installed, 0) as line:
