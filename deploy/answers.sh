@@ -81,7 +81,7 @@ judge_answers() {
         match(rest, /^[0-9]+/)
         return substr(rest, 1, RLENGTH) + 0
       }
-      !/[^ \n]/ { next }
+      !/[^ \n]/ || $NF == "000" { next } # 000 is of an answer that did not come
       {
         status = $NF
         body = substr($0, 1, length($0) - length(status) - 1)

@@ -70,10 +70,34 @@ plan_release() {
   echo "$kind release $release: $what" >>"$work/plan"
   if [ "$what" = unchanged ]; then return; fi
   plan_differs=yes
+  if [ "$kind" = '#' ]; then objects_that_differ | sed 's/^/#   /' >>"$work/plan"; fi
   sed "s/$unknown_digest/(known after the build)/" "$work/difference" >>"$work/plan"
   if [ "$release" = "$redis_release" ] && [ -n "$revision" ]; then
     echo '! Redis is one pod: while it restarts, visitors wait some seconds' >>"$work/plan"
   fi
+}
+
+# objects_that_differ: after compare_with_revision, a line for each object that is new (+), gone (-) or changed (~).
+objects_that_differ() {
+  awk '
+    function keep() {
+      if (kind != "") text[side, kind "/" name] = body
+      if (kind != "") objects[kind "/" name]
+      kind = name = body = ""
+    }
+    FNR == 1 || /^---/ { keep(); side = FILENAME }
+    /^kind: / { kind = $2 }
+    /^  name: / && name == "" { name = $2 }
+    { body = body $0 "\n" }
+    END {
+      keep()
+      for (object in objects) {
+        before = text[ARGV[1], object]
+        after = text[ARGV[2], object]
+        if (before != after) print (before == "" ? "+" : after == "" ? "-" : "~"), object
+      }
+    }
+  ' "$work/before" "$work/after" | sort -k 2
 }
 
 # compare_with_revision RELEASE REVISION: what was rendered against what Helm applied then, into $work/difference.

@@ -7,6 +7,8 @@ import pytest
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
+from app.health import Health
+from app.redis_client import make_redis
 from app.redis_failures import failure_reason
 from app.settings import Settings
 from dev.valkey import LOOPBACK
@@ -20,6 +22,8 @@ RIGHTS = (
     "-@all +client|setname +ping +get +set +del +incrby +setrange +eval +evalsha"
 )
 RIGHTS_IN_A_CLUSTER = "+command +cluster|slots +asking"
+RIGHTS_FOR_THE_CANDIDATE = "~{counter}:candidate*"
+RIGHTS_WITH_A_HASH_TAG = "~{shop}:visits ~{shop}:visits:writer:*"
 
 
 @pytest.fixture
@@ -50,6 +54,8 @@ def test_the_docs_say_them() -> None:
     docs = (ROOT / "docs" / "redis.md").read_text()
     assert RIGHTS in docs
     assert RIGHTS_IN_A_CLUSTER in docs
+    assert RIGHTS_FOR_THE_CANDIDATE in docs
+    assert RIGHTS_WITH_A_HASH_TAG in docs
 
 
 @pytest.mark.gen_test(timeout=15)
@@ -60,6 +66,23 @@ async def test_they_are_enough(valkey: ValkeyServer) -> None:
 @pytest.mark.gen_test(timeout=15)
 async def test_they_are_enough_in_a_cluster(node: ValkeyServer) -> None:
     await use_all(allow(node, f"{RIGHTS} {RIGHTS_IN_A_CLUSTER}", redis_cluster=True))
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_they_are_enough_for_a_key_with_a_hash_tag(valkey: ValkeyServer) -> None:
+    commands = RIGHTS.partition("-@all")[2]
+    rights = f"resetkeys {RIGHTS_WITH_A_HASH_TAG} -@all {commands}"
+    await use_all(allow(valkey, rights, counter_key="{shop}:visits"))
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_they_are_enough_for_the_candidate(valkey: ValkeyServer) -> None:
+    """And without them it is not ready, which names the reason before it is asked to count."""
+    candidate = "{counter}:candidate"
+    await use_all(allow(valkey, f"{RIGHTS} {RIGHTS_FOR_THE_CANDIDATE}", counter_key=candidate))
+    redis = make_redis(allow(valkey, RIGHTS, counter_key=candidate))
+    assert await Health(redis, candidate, 1.0).redis_trouble() == "authentication"
+    await redis.aclose()
 
 
 @pytest.mark.gen_test(timeout=15)

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import re
 import sys
 import threading
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +14,9 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
 from app.telemetry.exceptions import described, in_lines
+
+ARGUMENTS = re.compile(r"\(.*\)", re.DOTALL)
+"""Of the callback that asyncio names when it complains."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +46,7 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(_name_what_is_no_text)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -66,7 +72,22 @@ def configure_logs(settings: Settings) -> None:
 
 def log_loop_trouble(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what asyncio complains about. Its own way prints tasks, and so the words of their exceptions."""
-    log.error("trouble in the event loop", complaint=context["message"], exc_info=context.get("exception"))
+    complaint = ARGUMENTS.sub("(…)", context["message"])
+    log.error("trouble in the event loop", complaint=complaint, exc_info=context.get("exception"))
+
+
+def _name_what_is_no_text(record: logging.LogRecord) -> bool:
+    """Let a record of another library name its arguments' kinds only, where they may be or hold an exception:
+    Tornado logs callbacks, and with them the tasks that they were called for."""
+    if isinstance(record.args, Mapping):
+        record.args = {name: _told(value) for name, value in record.args.items()}
+    elif record.args:
+        record.args = tuple(map(_told, record.args))
+    return True
+
+
+def _told(value: object) -> object:
+    return value if isinstance(value, str | int | float | None) else type(value).__qualname__
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -62,6 +62,7 @@ import asyncio, logging, os, sys, threading, urllib.parse, warnings
 from app.settings import Settings
 from app.telemetry.logs import configure_logs, log_loop_trouble
 import structlog
+from tornado.ioloop import IOLoop
 configure_logs(Settings())
 
 def fail(password="{HELD}"):
@@ -86,6 +87,13 @@ async def main():
     del task
     asyncio.get_running_loop().call_soon(fail)
     await asyncio.sleep(0)
+    # As Tornado raises again what ended a task: whoever complains shows the task.
+    async def lost_again():
+        raise ArithmeticError("{HELD}")
+    for note in (asyncio.Task.add_done_callback, IOLoop.current().add_future):
+        task = asyncio.create_task(lost_again())
+        note(task, lambda ended: ended.result())
+        await asyncio.sleep(0.01)
 
 asyncio.run(main())
 
@@ -98,13 +106,16 @@ thread = threading.Thread(target=fail)
 thread.start()
 thread.join()
 logging.getLogger("ours").error("%d", "{HELD}")
+logging.getLogger("tornado.general").warning("error on read: %s", RuntimeError("{HELD}"))
+logging.getLogger("redis").warning("%(error)r", {{"error": RuntimeError("{HELD}")}})
 fail()
 """
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_logger_shows_what_an_exception_quotes_or_a_function_holds(log_format: str) -> None:
-    """Logged, never awaited, raised where none can be raised, in a thread, not caught at all."""
+    """Logged, an argument of a line, in a task that a line shows, never awaited, raised where none can be,
+    in a thread, not caught at all."""
     ended = subprocess.run(
         [sys.executable, "-c", LEAKS],
         cwd=ROOT,
@@ -116,5 +127,7 @@ def test_no_logger_shows_what_an_exception_quotes_or_a_function_holds(log_format
     assert ended.returncode == 1
     output = ended.stdout + ended.stderr
     assert output.count("UnicodeDecodeError") == 9
+    assert output.count('"ArithmeticError"' if log_format == "json" else "\nArithmeticError\n") == 2
+    assert output.count("RuntimeError") == 2
     assert HELD not in output
     assert ended.stderr == ""

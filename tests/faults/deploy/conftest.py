@@ -53,11 +53,15 @@ MakeDeployment = Callable[..., Deployment]
 def make_deployment(
     cluster: Cluster, sources: Sources, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MakeDeployment]:
-    """A new project that is deleted at the end: `make_deployment(helm=3)`."""
+    """A project that is deleted at the end: `make_deployment(helm=3)`.
+
+    A new one with the product of today, where neither `project` nor `sources` says otherwise.
+    """
+    today = sources
     with ExitStack() as cleanup:
 
-        def make(helm: int = 4) -> Deployment:
-            project = Project(cluster, f"faults-{secrets.token_hex(3)}")
+        def make(helm: int = 4, project: Project | None = None, sources: Sources = today) -> Deployment:
+            project = project or Project(cluster, f"faults-{secrets.token_hex(3)}")
             cleanup.callback(project.delete)
             folder = folder_of_helm(helm, tmp_path_factory.mktemp("bin"))
             path = f"{folder}:{os.environ['PATH']}"
@@ -103,6 +107,11 @@ class Line:
         self.run: Run | None = None
         self.outage: tuple[float, float] | None = None
         """From when to when (time.monotonic) nobody could be served, where the fault is such a one."""
+
+    @property
+    def answered(self) -> list[Visit]:
+        """The visits that were answered meanwhile."""
+        return self.load.answered if self.load else []
 
 
 class Load(NamedTuple):
@@ -219,6 +228,7 @@ def record(name: str, line: Line) -> None:
             "exit": str(run.process.returncode),
             "requests meanwhile": str(len(load.visits) if load else 0),
             "failed": str(len(load.failures) if load else 0),
+            "met a bad version": str(len(load.met_bad_version) if load else 0),
             "seconds": f"{run.seconds:.0f}",
             "what it said": told.replace("deploy.sh: ", ""),
         }

@@ -30,6 +30,13 @@ class Sources:
         subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], check=True)
         return cls(folder)
 
+    @classmethod
+    def of_commit(cls, commit: str, folder: Path) -> "Sources":
+        """An earlier version. A shallow clone does not have it: `git fetch --unshallow`."""
+        earlier = cls.of_head(folder)
+        subprocess.run(["git", "-C", str(folder), "checkout", "--quiet", commit], check=True)
+        return earlier
+
     @contextmanager
     def edited(self, path: str, edit: Callable[[str], str]) -> Iterator[None]:
         """One file changed inside the block. The change must be one."""

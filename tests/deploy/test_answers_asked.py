@@ -1,0 +1,95 @@
+"""A service is asked everything of the table, with the real curl."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deploy.answering import AnsweringService, answering_service
+from tests.deploy.shell import Shell
+
+
+@pytest.fixture
+def service() -> Iterator[AnsweringService]:
+    with answering_service() as service:
+        yield service
+
+
+def ask(
+    shell: Shell, url: str, conduct: str = "alone", slowest: float = 10, digest: str = "sha256:ab"
+) -> tuple[int, str]:
+    """The status and the fault."""
+    if (shell.bin / "curl").exists():
+        shell.real("curl")
+    snippet = f'status=0; ask_answers {conduct} {digest} {url} || status=$?; echo "$status $answer_fault"'
+    said = shell.says(snippet, "good_answers", "answers", slowest_answer=slowest)
+    status, _, fault = said.partition(" ")
+    return int(status), fault
+
+
+@pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])
+def test_a_good_one_passes(conduct: str, shell: Shell, service: AnsweringService) -> None:
+    assert ask(shell, service.url, conduct) == (0, "")
+    assert service.counter == 260
+    assert service.requests[0] == "GET /version"
+
+
+@pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])
+def test_errors_in_5_percent_of_the_answers_are_refused(
+    conduct: str, shell: Shell, service: AnsweringService
+) -> None:
+    service.error_every = 20
+    status, fault = ask(shell, service.url, conduct)
+    assert status == 1
+    assert "was 500" in fault
+    assert len(service.requests) < 80, "nobody is asked on after a wrong answer, but for those under way"
+
+
+def test_the_fault_names_what_was_asked(shell: Shell, service: AnsweringService) -> None:
+    status, fault = ask(shell, service.url, digest="sha256:cd")
+    assert status == 1
+    assert fault.startswith(
+        'GET /version: answer 1 does not match "image_digest": *"sha256:cd": «{"image_digest": "sha256:ab"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("step", "conduct", "fault"),
+    [
+        (0, "shared", "the counter says 10 after 10"),
+        (-1, "shared", "the counter says 8 after 9"),
+        (2, "alone", "the counter says 14 after 12, and nobody else was counted"),
+        (2, "shared", ""),
+        (0, "serving", ""),
+    ],
+)
+def test_a_counter_that_counts_otherwise(
+    step: int, conduct: str, fault: str, shell: Shell, service: AnsweringService
+) -> None:
+    service.counter, service.step = 10, step
+    status, said = ask(shell, service.url, conduct)
+    assert (status, said) == (1, f"GET /: {fault}") if fault else (0, "")
+
+
+def test_503_is_not_sure(shell: Shell, service: AnsweringService) -> None:
+    service.error_every, service.error_status = 20, 503
+    status, fault = ask(shell, service.url)
+    assert status == 2
+    assert "was 503" in fault
+
+
+def test_a_slow_answer_is_not_sure_and_says_so(shell: Shell, service: AnsweringService) -> None:
+    """Trouble of Redis or of the way there makes answers slow, too: it is asked again."""
+    service.seconds = 0.5
+    status, fault = ask(shell, service.url, slowest=0.1)
+    assert status == 2
+    assert fault.startswith("GET /version: no answer within 0.1 s: curl: (28)")
+
+
+@pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])
+def test_a_way_that_is_closed_is_not_sure(conduct: str, shell: Shell) -> None:
+    with answering_service() as gone:
+        url = gone.url
+    status, fault = ask(shell, url, conduct)
+    assert status == 2
+    assert re.match(r"GET /version: no answer within 10 s: curl: \(7\)", fault)

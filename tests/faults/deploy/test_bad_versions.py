@@ -1,0 +1,66 @@
+"""Versions that come up and answer badly, written by somebody who had not read what deploy.sh asks of a version.
+
+What a fresh pod shows must reach nobody. What shows later, or only outside of a pod, must not stay.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.faults.bad_versions import BAD_VERSIONS, BadVersion, Visible
+from tests.faults.deploy.conftest import BUSY, Line, assert_rate, coming_to, judge, record
+from tests.faults.deploy.deployment import Deployment, Sources
+
+INSIDE = [version for version in BAD_VERSIONS if version.visible is Visible.INSIDE]
+ELSEWHERE = [version for version in BAD_VERSIONS if version.visible is not Visible.INSIDE]
+MISSED: dict[str, str] = {}
+"""Versions that stay, and why: nothing that deploy.sh does can show what is wrong with them."""
+
+
+@contextmanager
+def sources_of(version: BadVersion, sources: Sources) -> Iterator[None]:
+    with ExitStack() as edits:
+        for path, edit in version.edits.items():
+            edits.enter_context(sources.edited(path, edit))
+        yield
+
+
+def deploy(version: BadVersion, installed: Deployment) -> Line:
+    """Deploy it under many visitors, until it is over and they had time to see what serves then."""
+    with coming_to(installed, BUSY) as visitors, sources_of(version, installed.sources):
+        line = Line(installed, visitors)
+        line.run = installed.run(f"11.{BAD_VERSIONS.index(version)}.0")
+        visitors.await_answers(100)
+    record(f"bad version, visible {version.visible}: {version.description}", line)
+    assert_rate(visitors, BUSY)
+    return line
+
+
+@pytest.mark.parametrize("version", INSIDE, ids=lambda version: version.name)
+def test_it_reaches_nobody(installed: Deployment, version: BadVersion) -> None:
+    before = installed.serving()
+    line = deploy(version, installed)
+    assert line.run is not None
+    assert line.run.process.returncode in (8, 9), line.run.output
+    judge(line, line.run.process.returncode, "nothing was changed, no visitor met it")
+    assert line.load is not None
+    assert line.load.met_bad_version == []
+    assert line.load.failures == []
+    assert installed.serving() == before
+
+
+@pytest.mark.parametrize("version", ELSEWHERE, ids=lambda version: version.name)
+def test_it_does_not_stay(installed: Deployment, version: BadVersion) -> None:
+    """What visitors met meanwhile is in the table."""
+    before = installed.serving()
+    line = deploy(version, installed)
+    assert line.run is not None
+    if version.name in MISSED:
+        assert line.run.process.returncode == 0, "it is missed no longer: say so"
+        mended = installed.run("11.99.0")
+        assert mended.process.returncode == 0, mended.output
+        return
+    assert line.run.process.returncode in (8, 9), line.run.output
+    judge(line, line.run.process.returncode, "")
+    assert installed.serving() == before
