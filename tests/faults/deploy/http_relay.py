@@ -23,7 +23,7 @@ class Said(NamedTuple):
 
     status: int
     body: str = ""
-    headers: Mapping[str, str] = {}  # noqa: RUF012 - a tuple's default, which nobody can change
+    headers: Mapping[str, str] = {}
 
 
 class HttpRelay(ThreadingHTTPServer):

@@ -38,11 +38,11 @@ def test_it_refuses_some_pulls(installed: Deployment, status: int, options: list
     with http_relay(cluster.registry, BadMoment(status, times=3)) as relay:
         image = f"localhost:{relay.server_port}/{name}"
         with fault(f"registry answers {status} to some pulls for the {where}", installed, 0) as line:
-            line.run = installed.run(f"11.0.{status}", *options, image=image)
+            line.run = installed.run(f"16.0.{status}", *options, image=image)
         assert len(relay.struck) == 3, relay.struck
         assert relay.passed > 0
     # No later pod should have to pull through what is gone.
-    installed.deploys(f"11.1.{status}", "--no-candidate")
+    installed.deploys(f"16.1.{status}", "--no-candidate")
 
 
 class NeverOverwrites:
@@ -66,15 +66,15 @@ class NeverOverwrites:
 def test_its_tags_are_immutable(installed: Deployment) -> None:
     with http_relay(installed.project.cluster.registry, NeverOverwrites()) as relay:
         image = f"localhost:{relay.server_port}/{installed.project.name}"
-        installed.deploys("11.2.0", "--no-candidate", image=image)
+        installed.deploys("16.2.0", "--no-candidate", image=image)
         with installed.sources.edited("app/static/robots.txt", lambda text: text + "# other content\n"):
             with fault(
                 "immutable tag, other content", installed, 4, "deploy what it holds: --no-build"
             ) as line:
-                line.run = installed.run("11.2.0", image=image)
-        assert [asked.path.rpartition("/")[2] for asked in relay.struck] == ["11.2.0"]
+                line.run = installed.run("16.2.0", image=image)
+        assert [asked.path.rpartition("/")[2] for asked in relay.struck] == ["16.2.0"]
         name = "immutable tag, what it holds (--no-build)"
         with fault(name, installed, 0, "nothing: what runs is what was asked", changes_nothing=True) as line:
-            line.run = installed.run("11.2.0", "--no-build", image=image)
-    installed.deploys("11.2.1", "--no-candidate")
+            line.run = installed.run("16.2.0", "--no-build", image=image)
+    installed.deploys("16.2.1", "--no-candidate")
     eventually(lambda: len(installed.project.pods()) == 3, "three pods", 60)
