@@ -228,6 +228,10 @@ class Settings(BaseSettings):
             path: Path | None = getattr(self, name)
             if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
                 return f"{name.upper()} is '{path}', allowed: the path of a readable file"
+            if path is not None and not self.redis_tls and self.redis_url is None:
+                return (
+                    f"{name.upper()} is set, but REDIS_TLS is off, allowed: REDIS_TLS on, or no file for it"
+                )
         if (self.redis_tls_cert_file is None) != (self.redis_tls_key_file is None):
             return "only one of REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE is set, allowed: both or none"
         return None

@@ -17,6 +17,7 @@ from tests.service import run_to_end
         "redis://h?db=3",
         "unix:///run/redis.sock?db=1",
         "unix://:p@/run/redis.sock",
+        "redis://:p%C3%BC@h",
     ],
 )
 def test_what_providers_hand_out_is_taken(url: str) -> None:
@@ -43,6 +44,17 @@ def test_what_providers_hand_out_is_taken(url: str) -> None:
         ({"REDIS_URL": "redis://h?hidden"}, "REDIS_URL has a parameter that is not known here (not shown)"),
         ({"REDIS_URL": "redis://:p?hidden@h"}, "REDIS_URL is (not shown), allowed"),
         ({"REDIS_URL": "redis://h:1/?db=hidden"}, "REDIS_URL has a parameter db that is no whole number"),
+        ({"REDIS_URL": "redis://:hidden@h/1?db=2"}, "REDIS_URL names more than one database, allowed: one"),
+        (
+            {"REDIS_URL": "redis://:hidden@h?db=2&db=2"},
+            "REDIS_URL names more than one database, allowed: one",
+        ),
+        (
+            {"REDIS_URL": "unix://hidden/run/redis.sock"},
+            "REDIS_URL has a host before its socket, allowed: un",
+        ),
+        ({"REDIS_URL": "unix://:p@hidden/run/redis.sock"}, "REDIS_URL has a host before its socket, allowed"),
+        ({"REDIS_URL": "redis://:hidden%FF@h"}, "REDIS_URL has a user or a password that is not UTF-8"),
         ({"REDIS_URL": "redis://h/#hidden"}, "REDIS_URL has a part after #, allowed: none"),
         ({"REDIS_URL": "redis://h/hidden"}, "REDIS_URL has a path that is no database"),
         ({"REDIS_URL": "redis://:hidden@"}, "REDIS_URL names no host"),

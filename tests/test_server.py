@@ -354,6 +354,14 @@ def test_a_port_in_use_is_one_clear_line(setting: str) -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["h..h", "h" * 64])
+def test_a_host_that_can_be_no_name_is_one_clear_line(host: str) -> None:
+    ended = run_to_end("app", HOST=host, PORT=0, ADMIN_PORT=0)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"visits: cannot listen on {host}:0: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_allowed_hosts_spare_the_probes(valkey: ValkeyServer, start_service: StartService) -> None:
     service = start_service(valkey, ALLOWED_HOSTS="visits.example.com, other.example.com").wait_until_ready()
     for host, status in (("visits.example.com", 200), ("VISITS.example.com:443", 200), ("evil.example", 400)):
