@@ -19,8 +19,8 @@ keep_replicas() {
 # forget_replicas SECRET: a record is JSON, compressed, encoded by Helm and once more by the API server.
 forget_replicas() {
   must_ask get secret "$1" -o jsonpath='{.data.release}'
-  base64 -d <"$work/reply" | base64 -d | gzip -d |
-    sed 's/\(kind: Deployment\\n.*\)\\n  replicas: [0-9]*\\n/\1\\n/' >"$work/record"
+  base64 -d <"$work/reply" | base64 -d | gzip -d | sed $'s/\\\\n/&\\\n/g' |
+    awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind != "Deployment\\n" || !/^  replicas: /' | tr -d '\n' >"$work/record"
   printf '{"data":{"release":"%s"}}' "$(gzip -c "$work/record" | base64 | tr -d '\n' | base64 | tr -d '\n')" >"$work/patch"
   must_ask patch secret "$1" --type merge --patch-file "$work/patch" -o name
 }
