@@ -1,7 +1,7 @@
 """What REDIS_URL may say: where Redis is, and nothing that a setting says or that would be ignored."""
 
 import re
-from urllib.parse import SplitResult, parse_qsl, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 ALLOWED = (
     "redis://, rediss:// (with TLS) or unix://, with user, password, host, port and database, "
@@ -100,3 +100,10 @@ def _parameter_complaint(scheme: str, name: str, value: str) -> str | None:
 def speaks_tls(url: str) -> bool:
     """Tell whether a URL without complaints asks for TLS."""
     return urlsplit(url).scheme == "rediss"
+
+
+def login_in(url: str) -> dict[str, str]:
+    """Return the user and the password that a URL without complaints names, by their settings' names."""
+    parts = urlsplit(url)
+    given = {"redis_username": parts.username, "redis_password": parts.password}
+    return {name: unquote(text) for name, text in given.items() if text}

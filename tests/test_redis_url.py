@@ -3,6 +3,7 @@
 import pytest
 
 from app.redis_url import complaint_about, speaks_tls
+from app.settings import Settings
 from tests.service import run_to_end
 
 
@@ -73,6 +74,14 @@ def test_what_providers_hand_out_is_taken(url: str) -> None:
             {"REDIS_URL": "redis://:hidden@h", "REDIS_TLS_CA_FILE": __file__},
             "REDIS_TLS_CA_FILE is set, but REDIS_URL asks for no TLS",
         ),
+        (
+            {"REDIS_URL": "redis://:hidden@h", "REDIS_PASSWORD": "hidden too"},
+            "REDIS_PASSWORD is (not shown) and REDIS_URL has another one, allowed: one of them",
+        ),
+        (
+            {"REDIS_URL": "redis://hidden:p@h", "REDIS_USERNAME": "hidden too"},
+            "REDIS_USERNAME is (not shown) and REDIS_URL has another one, allowed: one of them",
+        ),
         ({"REDIS_URL": "redis://:hidden@h", "REDIS_PORT": "6379"}, "REDIS_URL and REDIS_PORT are both set"),
         ({"REDIS_URL": "redis://:hidden@h", "REDIS_DB": "0"}, "REDIS_URL and REDIS_DB are both set"),
         ({"REDIS_URL": "redis://:hidden@h", "REDIS_HOST": "h"}, "REDIS_URL and REDIS_HOST are both set"),
@@ -84,3 +93,8 @@ def test_anything_else_is_one_line_without_the_url(given: dict[str, str], line: 
     assert ended.stderr.startswith(f"visits: {line}")
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, "", 1)
     assert "hidden" not in ended.stderr
+
+
+def test_a_user_and_a_password_may_stand_in_the_url_and_beside_it_if_they_are_the_same() -> None:
+    for url in ("redis://visits:p%40ss@h", "redis://:p%40ss@h", "redis://visits@h", "redis://h"):
+        Settings.model_validate({"redis_url": url, "redis_username": "visits", "redis_password": "p@ss"})
