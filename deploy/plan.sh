@@ -38,8 +38,9 @@ plan_image() {
   local checksum known
   read_record content
   read -r checksum known <<<"$reply"
-  content=$(content_checksum)
-  if [ "$build" = yes ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
+  # What is pulled need not be what this folder holds.
+  if [ "$build" = yes ]; then content=$(content_checksum); fi
+  if [ -n "$content" ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
     render_service "$known"
     echo "# image $image_name:$image_tag: unchanged" >>"$work/plan"
   else
@@ -64,6 +65,8 @@ plan_release() {
     what="revision $revision (${newest_status[$release]}) was not verified; the last verified one is ${target:-none}"
   elif [ -s "$work/difference" ]; then
     what="$(grep -c '^+' "$work/difference" || true) lines added, $(grep -c '^-' "$work/difference" || true) removed since revision $target"
+  elif [ "$status" -gt 1 ]; then
+    kind='!' what="as deployed, but whether it was changed by hand the cluster does not say: $(last_words)"
   elif [ "$status" -eq 1 ]; then
     kind='!' what='changed by hand in the cluster'
     masked <"$work/reply" | grep '^[-+@ ]' >"$work/difference" || true

@@ -4,12 +4,12 @@
 container_tool='' image_platform=() node_architecture=''
 
 preflight() {
-  check_tools kubectl helm curl
+  check_tools
   check_context
   check_prod_context
   check_container_tool
   check_api
-  check_rights
+  if [ "$action" != plan ]; then check_rights; fi
   check_host
   check_nobody_paused_it
   choose_platform
@@ -18,21 +18,21 @@ preflight() {
 
 # preflight_installed: for what is done to an installed project; its environment is known only to the cluster.
 preflight_installed() {
-  check_tools kubectl helm curl
+  check_tools
   check_context
   check_api
   read_installed
 }
 
-# check_tools TOOL...
 check_tools() {
   local tool
-  for tool in "$@"; do
+  for tool in kubectl helm curl gzip base64; do
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
 }
 
 check_container_tool() {
+  if [ "$action" = plan ]; then return; fi
   if command -v docker >/dev/null; then
     container_tool=docker
   elif command -v podman >/dev/null; then
@@ -40,7 +40,6 @@ check_container_tool() {
   else
     fail 3 "docker or podman: not found on PATH" "install one of them, then run the same command again"
   fi
-  if [ "$action" = plan ]; then return; fi
   if ! try_once "$container_tool" version; then
     fail 3 "the $container_tool daemon does not answer: $(last_words)" "start it, then run the same command again"
   fi
@@ -75,9 +74,10 @@ check_api() {
       "check the cluster and your credentials: kubectl --context $context version"
   fi
   read_capabilities
-  if ! has_api metrics.k8s.io; then
-    warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods"
-  fi
+  case ,$api_versions in
+    *,metrics.k8s.io/*) ;;
+    *) warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods" ;;
+  esac
 }
 
 # One request a right, all sent by one kubectl.

@@ -133,11 +133,3 @@ def test_the_charts_are_told_of_the_cluster(shell: Shell) -> None:
         "kubectl", {"--raw /version": '{\n  "gitVersion": "v1.33.1+k3s1"\n}', "api-versions": "apps/v1\nv1\n"}
     )
     assert shell.says(call) == "v1.33.1+k3s1 apps/v1,v1"
-
-
-@pytest.mark.parametrize(
-    ("api", "there"), [("metrics.k8s.io", "yes"), ("apps", "yes"), ("k8s.io", "no"), ("v1", "no")]
-)
-def test_has_api(api: str, there: str, shell: Shell) -> None:
-    call = f"has_api {api} && echo yes || echo no"
-    assert shell.says(call, api_versions="apps/v1,metrics.k8s.io/v1beta1,v1") == there
