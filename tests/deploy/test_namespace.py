@@ -48,7 +48,7 @@ def test_anything_else_is_one_whatever_its_kind(foreign: str, shell: Shell) -> N
     assert inhabitants(shell, OURS + foreign + "\n") == [foreign.partition(" ")[0]]
 
 
-UNSEEN = {
+UNSEEN: dict[str, tuple[str | Reply, str | Reply]] = {
     "kinds that may not be listed": (Reply(OURS, 1, FORBIDDEN), KINDS),
     "a server that is away": (failure("Unable to connect to the server: EOF"), KINDS),
     "a server that refuses": (failure("Error from server (TooManyRequests): try again"), KINDS),
