@@ -57,20 +57,20 @@ adopt_namespace() {
 }
 
 # inhabitants: what the namespace holds that neither Kubernetes nor this project put there, a line each, as kind/name.
-# Also "unknown/…" for kinds that may not be listed: what cannot be seen must not be deleted.
+# Also "unknown/…" for each error: what cannot be seen must not be deleted.
 inhabitants() {
   local kinds fields
-  kinds=$({ "${kubectl[@]}" api-resources --namespaced --verbs=list -o name 2>"$work/unlisted" || true; } | sort -u |
-    grep -Ev '^(events|events\.events\.k8s\.io|endpoints|endpointslices\.discovery\.k8s\.io|pods\.metrics\.k8s\.io)$' | tr '\n' ',')
+  kinds=$("${kubectl[@]}" api-resources --namespaced --verbs=list -o name 2>"$work/unseen" | sort -u |
+    grep -Ev '^(events|events\.events\.k8s\.io|endpoints|endpointslices\.discovery\.k8s\.io|pods\.metrics\.k8s\.io)$' | tr '\n' ',' || true)
   fields='{range .items[*]}{.kind}/{.metadata.name} {.metadata.labels.app\.kubernetes\.io/instance}'
   fields+=' {.metadata.labels.deploy/project} {.metadata.labels.owner}/{.metadata.labels.name}{"\n"}{end}'
-  "${kubectl[@]}" get "${kinds%,}" -o jsonpath="$fields" 2>"$work/unseen" |
+  "${kubectl[@]}" get "${kinds%,}" -o jsonpath="$fields" 2>>"$work/unseen" |
     awk -v project="$project" '
       $1 == "ConfigMap/kube-root-ca.crt" || $1 == "ServiceAccount/default" { next }
       $1 == "Lease/" project "-deploy" || $1 == "ConfigMap/" project "-deploy" { next }
       index($0, " " project " ") || index($0, " " project "-redis ") { next }
-      index($0, " helm/" project) { next }
+      $NF == "helm/" project || $NF == "helm/" project "-redis" { next }
       NF { print $1 }
     ' || true
-  sed -n '/^Warning:/!s|^|unknown: |p' "$work/unlisted" "$work/unseen"
+  sed -E '/^Warning:|^No resources|metrics\.k8s\.io/d; s/^Error from server \(Forbidden\): ([^ ]*) is forbidden.*/\1/; s/^/unknown\//' "$work/unseen"
 }

@@ -20,6 +20,7 @@ AWAY = [
     "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
     "the server is currently unable to handle the request (get pods)",
     "Error from server (TooManyRequests): the server has received too many requests",
+    "error: Too many requests, please try again later.",
     "Error from server (Timeout): the server was unable to return a response in the time allotted",
     "Error: etcdserver: leader changed",
 ]

@@ -95,6 +95,11 @@ def test_a_quota_counts_when_it_lasts(shell: Shell) -> None:
     assert observed(shell, (100, lines), (103, deployment()), (106, lines)) == ""
 
 
+def test_a_quota_of_the_version_before_does_not_count(shell: Shell) -> None:
+    lines = deployment(observed=4, failure="pods is forbidden: exceeded quota")
+    assert observed(shell, (100, lines), (999, lines)) == ""
+
+
 def numbers(shell: Shell, lines: str, call: str, what: str = "deployment shop") -> str:
     shell.stub("kubectl", {"get": lines})
     return shell.says(f"observe {what}; {call}", "watch")
