@@ -402,6 +402,7 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
         b"" + b"u" * 5000 + b"\r\n\r\n",
         b"GET /\xc3\xa4\xe2\x80\xae HTTP/1.1\r\nHost: h\r\nX-Request-ID: odd\r\nUser-Agent: \xff\x80\r\n\r\n",
         b"GET http://me:hidden@h/absolute?hidden HTTP/1.1\r\nHost: h\r\nX-Request-ID: absolute\r\n\r\n",
+        b"GET http://me:hidden?@h/ HTTP/1.1\r\nHost: h\r\nX-Request-ID: ambiguous\r\n\r\n",
         b"A" * 5000 + b" / HTTP/1.1\r\nHost: h\r\nX-Request-ID: method\r\n\r\n",
         b"GET /refused?hidden HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Request-ID: refused\r\n"
         b"User-Agent: them\r\n\r\n0\r\n\r\n",
@@ -416,6 +417,7 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
     assert odd["path"].isascii()
     assert odd["user_agent"].isascii()
     assert service.line("request", request_id="absolute")["path"] == "h/absolute"
+    assert service.line("request", request_id="ambiguous")["path"] == ""
     assert service.line("request", request_id="method")["method"] == "A" * LONGEST_METHOD + "…"
     refused = service.line("request", request_id="refused", status=400)
     assert (refused["path"], refused["user_agent"]) == ("/refused", "them")
