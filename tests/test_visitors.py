@@ -1,5 +1,6 @@
 """The visitors of every suite: what they send, and what they say of a server that does not do its duty."""
 
+import itertools
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -98,3 +99,11 @@ def test_a_visitor_who_cannot_understand_an_answer_is_heard_of() -> None:
     with server(lambda _: b"nonsense\r\n\r\n") as address, pytest.raises(AssertionError, match="nonsense"):
         with Visitors(address, requests=[COUNT], count=1):
             eventually(threading.Event().is_set, "never", seconds=0.3)
+
+
+def test_they_come_at_their_pace_however_fast_the_answers() -> None:
+    with server(lambda _: answer("200 OK")) as address, Visitors(address, count=2, every=0.1) as visitors:
+        visitors.await_answers(8)
+    for method in ["GET", "POST"]:
+        began = [visit.began for visit in visitors.visits if visit.method == method]
+        assert all(after - before >= 0.1 for before, after in itertools.pairwise(began))

@@ -79,7 +79,8 @@ class Visitors:
     """So many at a time, each on a connection of its own that is opened again when it breaks.
 
     `with Visitors("127.0.0.1:8000") as visitors:` they come until the block ends. A visitor sends one of
-    `requests`, always the same; waits for an answer `patience` seconds at most; comes again after `pause`.
+    `requests`, always the same; waits for an answer `patience` seconds at most; comes again after `pause`,
+    and not before `every` seconds have passed since it came last.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Visitors:
         pause: float = PAUSE,
         requests: Sequence[Request] = PAGE_AND_API,
         patience: float = PATIENCE,
+        every: float = 0.0,
     ) -> None:
         name, _, port = address.rpartition(":")
         self._address = (name, int(port))
@@ -97,6 +99,7 @@ class Visitors:
         self._senders = list(itertools.islice(itertools.cycle(requests), count))
         self._pause = pause
         self._patience = patience
+        self._every = every
         self._leave = Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="visitors")
         self._all_left: Future[None] | None = None
@@ -152,10 +155,13 @@ class Visitors:
         return Counter(visit.status for visit in list(self.visits))
 
     async def _all(self) -> None:
-        await asyncio.gather(*(self._one(request) for request in self._senders))
+        count = len(self._senders)
+        begins = [self._every * position / count for position in range(count)]
+        await asyncio.gather(*map(self._one, self._senders, begins))
 
-    async def _one(self, request: Request) -> None:
+    async def _one(self, request: Request, begins: float) -> None:
         message = request.encoded(self._host)
+        await asyncio.sleep(begins)
         while not self._leave.is_set():
             began = time.monotonic()
             try:
@@ -177,7 +183,7 @@ class Visitors:
                     )
                     # Without a length, as a proxy's own page may come, only the end tells where it ends.
                     is_kept = LENGTH.search(head) is not None and CLOSES.search(head) is None
-                    await asyncio.sleep(self._pause)
+                    await asyncio.sleep(max(self._pause, began + self._every - time.monotonic()))
             finally:
                 writer.close()
 

@@ -115,15 +115,14 @@ class Line:
 
 
 class Load(NamedTuple):
-    """Visitors who come all the while, half of them POST."""
+    """Visitors who come four times a second, half of them POST; and how many visits there are at least."""
 
     visitors: int
-    pause: float
     least_a_second: int
 
 
-STEADY = Load(visitors=4, pause=0.05, least_a_second=20)
-BUSY = Load(visitors=16, pause=0.05, least_a_second=100)
+STEADY = Load(visitors=7, least_a_second=20)
+BUSY = Load(visitors=35, least_a_second=100)
 """For versions: what one answer in many shows must be seen."""
 
 NOTHING_CHANGED = (2, 3, 4, 5)
@@ -175,7 +174,7 @@ def is_of_outage(visit: Visit, outage: tuple[float, float] | None) -> bool:
 def coming_to(deployment: Deployment, load: Load) -> Iterator[Visitors]:
     """Visitors of a deployment; the block begins when they are answered."""
     ingress, host = deployment.project.cluster.ingress, deployment.project.host
-    with Visitors(ingress, host, count=load.visitors, pause=load.pause) as visitors:
+    with Visitors(ingress, host, count=load.visitors, every=0.25) as visitors:
         visitors.await_answers(load.visitors)
         yield visitors
 
@@ -183,7 +182,8 @@ def coming_to(deployment: Deployment, load: Load) -> Iterator[Visitors]:
 def assert_rate(visitors: Visitors, load: Load) -> None:
     """A fault that few visitors could have met proves little."""
     seconds = max(visit.ended for visit in visitors.visits) - min(visit.began for visit in visitors.visits)
-    assert len(visitors.visits) >= load.least_a_second * seconds
+    rate = len(visitors.visits) / seconds
+    assert rate >= load.least_a_second
 
 
 @contextmanager

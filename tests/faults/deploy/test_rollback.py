@@ -75,10 +75,9 @@ def test_the_autoscaler_is_turned_off_and_on(installed_by_each: Deployment, tmp_
     installed = installed_by_each
     off = values_file(tmp_path, {"autoscaling": {"enabled": False}})
     autoscaler = ["get", "horizontalpodautoscaler", "-o", "name"]
-    installed.deploys("14.1.0", "--no-candidate")
     with ready_pods(installed) as ready:
         with fault("autoscaler turned off", installed, 0) as line:
-            line.run = installed.run("14.1.0", "--values", str(off))
+            line.run = installed.run("14.1.0", "--no-candidate", "--values", str(off))
         assert installed.project.kubectl(*autoscaler) == ""
         with fault("autoscaler turned on", installed, 0) as line:
             line.run = installed.run("14.1.0")
