@@ -106,7 +106,9 @@ def test_a_first_installation_has_nothing_to_forget(shell: Shell) -> None:
     assert shell.calls("helm") == []
 
 
-@pytest.mark.parametrize("kept", [b"not compressed", gzip.compress(b"another format")])
+@pytest.mark.parametrize(
+    "kept", [b"not compressed", gzip.compress(b"another format")], ids=["not compressed", "another format"]
+)
 def test_a_record_that_is_not_understood_is_left_alone(kept: bytes, shell: Shell) -> None:
     told = base64.b64encode(base64.b64encode(kept)).decode()
     shell.stub("kubectl", {"get secret": told, "patch": ""})
