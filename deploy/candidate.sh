@@ -82,12 +82,13 @@ observe_candidate() {
   esac
 }
 
-# await_candidate: until its container runs.
+# await_candidate: until its container runs. The time until it has a node is not its own; judge_pod bounds that.
 await_candidate() {
   local deadline=$((SECONDS + candidate_seconds))
   since=() candidate_fault=''
   observe_candidate
   while [ -z "$candidate_runs" ]; do
+    if [ -n "${since[unschedulable]-}" ]; then deadline=$((SECONDS + candidate_seconds)); fi
     if [ -z "$candidate_fault" ] && [ "$SECONDS" -ge "$deadline" ]; then
       candidate_fault="its container does not run after $candidate_seconds s$(last_warning)"
     fi
