@@ -2,7 +2,7 @@
 # The candidate: one pod of the new version that no Service knows, tested before any visitor meets the version.
 # The chart renders it from the Deployment's own template (.helm/templates/candidate.yaml).
 
-candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-90} candidate_tries=3 candidate_fault='' candidate_made=''
+candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-120} candidate_tries=3 candidate_fault='' candidate_made=''
 
 test_candidate() {
   render_service "$asked_digest"
@@ -11,7 +11,7 @@ test_candidate() {
   if ! candidate_is_wanted; then return; fi
   make_candidate
   since=() candidate_fault='' answer_fault=''
-  await_candidate candidate_runs "$timeout" "its container does not run"
+  await_candidate candidate_runs "$candidate_seconds" "its container does not run"
   examine_candidate
   # What the kubelet finds counts, too: a probe that it cannot reach would stop the rollout.
   await_candidate candidate_ready "$candidate_seconds" "it answers, but not the kubelet's probes"
@@ -104,6 +104,8 @@ check_candidate() {
 await_candidate() {
   local deadline=$((SECONDS + $2))
   while check_candidate && [ -z "${!1}" ]; do
+    # The time until it has a node is not its own; judge_pod bounds that.
+    if [ -n "${since[unschedulable]-}" ]; then deadline=$((SECONDS + $2)); fi
     if [ "$SECONDS" -ge "$deadline" ]; then candidate_failed 8 "$3 after $2 s$(last_warning)"; fi
     run sleep 0.2
   done

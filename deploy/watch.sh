@@ -157,17 +157,24 @@ words_before_the_end() {
 
 # unschedulable_patience POD: the cluster autoscaler says TriggeredScaleUp, Karpenter says Nominated.
 unschedulable_patience() {
-  case $("${kubectl[@]}" get events --field-selector "involvedObject.name=$1" -o jsonpath='{.items[*].reason}' 2>/dev/null) in
+  case $(events_of "$1" '{.items[*].reason}') in
     *TriggeredScaleUp* | *Nominated*) echo "$scaling_up_seconds" ;;
     *) echo "$unschedulable_seconds" ;;
   esac
+}
+
+# events_of POD JSONPATH [SELECTOR]: of this pod, and not of one before it that had the same name.
+events_of() {
+  local uid
+  uid=$("${kubectl[@]}" get pod "$1" -o jsonpath='{.metadata.uid}' 2>/dev/null) || return 0
+  "${kubectl[@]}" get events --field-selector "involvedObject.uid=$uid${3:+,$3}" --sort-by .lastTimestamp \
+    -o jsonpath="$2" 2>/dev/null || true
 }
 
 # last_warning: what the cluster says of the new pod that waits: a volume or a Secret that cannot be mounted.
 last_warning() {
   local line
   if [ -z "$waiting_pod" ]; then return; fi
-  line=$("${kubectl[@]}" get events --field-selector "involvedObject.name=$waiting_pod,type=Warning" \
-    --sort-by .lastTimestamp -o jsonpath='{range .items[*]}{.reason}: {.message}{"\n"}{end}' 2>/dev/null | tail -n 1) || return 0
+  line=$(events_of "$waiting_pod" '{range .items[*]}{.reason}: {.message}{"\n"}{end}' type=Warning | tail -n 1)
   echo "; pod $waiting_pod: $line"
 }

@@ -52,11 +52,12 @@ def test_karpenter_adds_a_node(
     name = installed.project.name
     values = values_file(tmp_path, {"nodeSelector": {f"faults.test/{name}": "new"}})
     with fault("a node is added meanwhile (Karpenter)", installed, 0) as line:
-        line.run = installed.start("15.0.0", "--values", str(values), DEPLOY_UNSCHEDULABLE_SECONDS="6")
+        short = {"DEPLOY_UNSCHEDULABLE_SECONDS": "6", "DEPLOY_CANDIDATE_SECONDS": "10"}
+        line.run = installed.start("15.0.0", "--values", str(values), **short)
         line.run.await_step("candidate")
         eventually(lambda: unschedulable(installed) != "", "the candidate finds no node", 30)
         nominated(installed, f"{name}-candidate")
-        # Twice as long as it would wait without the event: the length of the fault.
+        # Longer than it would wait without the event, and than a candidate may take: the length of the fault.
         time.sleep(12)
         assert not line.run.ended, line.run.output
         assert unschedulable(installed) != ""
@@ -150,6 +151,7 @@ def test_the_cluster_was_full_before(installed: Deployment, tmp_path: Path) -> N
         seats.set(4)
         project.kubectl("delete", "pod", project.pods()[0])
         eventually(lambda: unschedulable(installed) != "", "the fifth pod finds no place", 60)
+        # Where a candidate before had an event of a node to come, that says nothing of this one.
         with fault("cluster full, candidate", installed, 3, "there is no room for one more pod") as line:
             line.run = installed.run("15.2.1", *options, DEPLOY_UNSCHEDULABLE_SECONDS="5")
         with fault("cluster full before the release", installed, 8, "no node can take it") as line:
