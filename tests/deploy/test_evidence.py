@@ -58,8 +58,8 @@ def test_a_value_of_several_lines_is_masked_whole(shell: Shell) -> None:
 
 def test_keys_indented_otherwise_are_masked_in_each_secret(shell: Shell) -> None:
     one, other = "kind: Secret\ndata:\n    a: hidden\n", "kind: Secret\ndata:\n  a: hidden\n  b: hidden\n"
-    said = masked(shell, f"{one}---\n{other}---\n{one}")
-    assert said.count("(masked)") == 4
+    said = masked(shell, f"{other}---\n{one}---\n{other}")
+    assert said.count("(masked)") == 5
     assert "hidden" not in said
 
 

@@ -55,7 +55,8 @@ def test_a_free_lock_is_taken(shell: Shell) -> None:
 
 
 def test_a_lock_that_is_renewed_is_not_taken(shell: Shell) -> None:
-    lease(shell, [f"{version}{OTHERS[1:]}" for version in range(7, 17)], EXISTS)
+    """Not even when it is renewed late."""
+    lease(shell, [f"{look // 2}{OTHERS[1:]}" for look in range(14, 24)], EXISTS)
     done = awaited(shell)
     assert done.status == 5
     assert "another deploy holds the lock: another@host-1-2, since 2026-01-01T00:00:00Z" in done.stderr
@@ -95,6 +96,17 @@ def test_a_lock_whose_reply_was_lost_is_ours(create: list[Reply], shell: Shell) 
         text.replace('case "$*" in\n', f'case "$*" in *"get lease"*) {holder}; exit ;; esac\ncase "$*" in\n'),
     )
     assert awaited(shell).stdout == "5\n"
+
+
+def test_a_takeover_whose_reply_was_lost_is_ours(shell: Shell) -> None:
+    lease(shell, [*[OTHERS] * 5, "8 me then"], replace=AWAY)
+    assert awaited(shell, "await_lease", lock_identity="me").stdout == "8\n"
+
+
+@pytest.mark.parametrize(("get", "ours"), [("5 me then", "yes"), (OTHERS, "no")])
+def test_a_lease_that_exists_is_ours_or_not(get: str, ours: str, shell: Shell) -> None:
+    lease(shell, get, EXISTS)
+    assert shell.says("create_lease && echo yes || echo no", "lock", lock_identity="me") == ours
 
 
 def test_an_api_server_that_stays_away_ends_the_deploy(shell: Shell) -> None:

@@ -123,7 +123,7 @@ ROLLOUTS = {
     "one not available": (deployment(available=2), "", "no"),
     "as many as there was room for": (deployment(available=2), "2", "yes"),
     "fewer than there was room for": (deployment(available=1), "2", "no"),
-    "room for more than wanted": (deployment(available=2), "5", "no"),
+    "room for more than wanted": (deployment(), "5", "yes"),
 }
 
 
