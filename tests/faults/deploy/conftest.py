@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -158,7 +159,8 @@ def fault(
         visitors.await_answers(10)
     record(name, line)
     judge(line, status, says, lock_is_free=lock_is_free)
-    assert [visit for visit in visitors.failures if not is_of_outage(visit, line.outage)] == []
+    failed = [visit for visit in visitors.failures if not is_of_outage(visit, line.outage)]
+    assert not failed, told(failed, line)
     assert_rate(visitors, load)
     if serves_before and status != 0:
         assert deployment.serving() == before
@@ -168,6 +170,16 @@ def fault(
 
 def is_of_outage(visit: Visit, outage: tuple[float, float] | None) -> bool:
     return outage is not None and visit.status == 503 and outage[0] <= visit.ended <= outage[1]
+
+
+def told(failed: list[Visit], line: Line) -> str:
+    """Who failed how, and when by the deploy's own clock."""
+    assert line.run is not None
+    kinds = Counter(f"{visit.method} {visit.status}" for visit in failed)
+    times = [
+        f"{visit.began - line.run.started:.1f} to {visit.ended - line.run.started:.1f}" for visit in failed
+    ]
+    return f"failed: {dict(kinds)}, at the seconds {times}, of:\n{line.run.output}"
 
 
 @contextmanager

@@ -80,7 +80,12 @@ class Relayed(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = relayed  # noqa: N815 - http.server's names
 
     def _end_to_end(self, headers: Message) -> dict[str, str]:
-        return {name: value for name, value in headers.items() if name.lower() not in self.hop_by_hop}
+        # A list may come in several lines, as docker's Accept does.
+        return {
+            name: ", ".join(headers.get_all(name, []))
+            for name in headers
+            if name.lower() not in self.hop_by_hop
+        }
 
     def _content(self) -> bytes | None:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -36,8 +36,9 @@ def test_never_ready(installed: Deployment, tmp_path: Path) -> None:
 
 def test_its_volume_is_missing(installed: Deployment, tmp_path: Path) -> None:
     """What the kubelet says of it is told, not only that time has passed."""
-    missing = [{"name": "theirs", "secret": {"secretName": "none-such"}}]
-    values = values_file(tmp_path, {"extraVolumes": missing})
+    volume = {"name": "theirs", "secret": {"secretName": "none-such"}}
+    mount = {"name": "theirs", "mountPath": "/theirs"}
+    values = values_file(tmp_path, {"extraVolumes": [volume], "extraVolumeMounts": [mount]})
     says = 'FailedMount: MountVolume.SetUp failed for volume "theirs" : secret "none-such" not found'
     with fault("candidate: a volume's Secret is missing", installed, 8, says, changes_nothing=True) as line:
         line.run = installed.run("10.1.1", "--values", str(values), DEPLOY_CANDIDATE_SECONDS="10")

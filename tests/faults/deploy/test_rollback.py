@@ -69,6 +69,8 @@ def ready_pods(deployment: Deployment) -> Iterator[list[int]]:
         watch.terminate()
         watch.wait()
         reader.join()
+        assert watch.stdout is not None
+        watch.stdout.close()
 
 
 def test_the_autoscaler_is_turned_off_and_on(installed_by_each: Deployment, tmp_path: Path) -> None:
