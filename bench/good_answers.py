@@ -38,7 +38,7 @@ def ask(service: Service) -> Verdict:
     sources = "\n".join(f'. "{ROOT}/deploy/{name}.sh"' for name in SOURCED)
     asking = f'ask_answers alone {DIGEST} "http://{service.address}" || status=$?'
     ending = 'rm -rf "$work"\necho "$answer_fault"\nexit "$status"'
-    script = f"{sources}\nwork=$(mktemp -d) status=0\n{asking}\n{ending}"
+    script = f"{sources}\nwork=$(mktemp -d) status=0 shown_environment=DEV\n{asking}\n{ending}"
     began = time.monotonic()
     done = subprocess.run(
         ["bash", "-Eeuo", "pipefail", "-c", script], capture_output=True, text=True, check=False

@@ -15,26 +15,26 @@ answers_at_once=40
 #   serving  of a version that may know less than this table: no errors of the server, and the digest
 ask_answers() {
   local conduct=$1 digest=$2 row left status
-  local method path wanted times accept pattern
+  local method path wanted times accept head pattern
   shift 2
   answer_fault='' last_count=''
   while read -r -u 4 row; do
-    read -r method path wanted times accept pattern <<<"$row"
+    read -r method path wanted times accept head pattern <<<"$row"
     if [ -z "$method" ]; then continue; fi
-    pattern=${pattern//DIGEST/${digest:-[^\"]*}}
+    pattern=${pattern//DIGEST/${digest:-[^\"]*}} pattern=${pattern//ENVIRONMENT/$shown_environment}
     for ((left = times; left > 0; left -= answers_at_once)); do
       status=0
       ask_some "$conduct" "$method" "$path" "$wanted" $((left < answers_at_once ? left : answers_at_once)) \
-        "$accept" "$pattern" "$@" || status=$?
+        "$accept" "$head" "$pattern" "$@" || status=$?
       if [ "$status" -ne 0 ]; then return "$status"; fi
     done
   done 4<<<"$good_answers"
 }
 
-# ask_some CONDUCT METHOD PATH STATUS TIMES ACCEPT PATTERN URL CURL_OPTION...
+# ask_some CONDUCT METHOD PATH STATUS TIMES ACCEPT HEAD PATTERN URL CURL_OPTION...
 ask_some() {
-  local conduct=$1 method=$2 path=$3 wanted=$4 times=$5 accept=$6 pattern=$7 url=$8 i status=0
-  shift 8
+  local conduct=$1 method=$2 path=$3 wanted=$4 times=$5 accept=$6 head=$7 pattern=$8 url=$9 i status=0
+  shift 9
   local urls=() body=()
   for ((i = 0; i < times; i++)); do urls+=("$url$path"); done
   case $method in
@@ -43,10 +43,10 @@ ask_some() {
     # On a connection of its own: curl sends a request again when a kept one breaks, which would hide that.
     *) body=(--request "$method" --data '' --header 'Content-Type:' --header 'Connection: close') ;;
   esac
-  ask_visitor "$@" ${body[@]+"${body[@]}"} --header "Accept: $accept" --fail-early \
+  ask_visitor "$@" ${body[@]+"${body[@]}"} --header "Accept: $accept" --header 'Accept-Language: ja, fr-CH;q=0.5' --include --fail-early \
     --write-out $'\n%{http_code}\036' "${urls[@]}" || status=$?
   # For an answer that did not come, or not whole, curl writes a status, too.
-  if ! judge_answers "$conduct" "$wanted" "$pattern" && [ "$status" -eq 0 ]; then
+  if ! judge_answers "$conduct" "$wanted" "$pattern" "$head" && [ "$status" -eq 0 ]; then
     answer_fault="$method $path: $answer_fault"
     return "$((answer_unsure + 1))"
   fi
@@ -62,12 +62,12 @@ ask_visitor() {
 
 answer_unsure=0
 
-# judge_answers CONDUCT STATUS PATTERN: of what is in $work/reply. Otherwise answer_fault says what was wrong, and
+# judge_answers CONDUCT STATUS PATTERN HEAD: of what is in $work/reply. Otherwise answer_fault says what was wrong, and
 # answer_unsure is 1 if it may be the fault of Redis or of the way there.
 judge_answers() {
   local verdict
   verdict=$(
-    awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v last="$last_count" -v unsure_status='^(429|502|503|504)$' '
+    awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v expected_head="$4" -v last="$last_count" -v unsure_status='^(429|502|503|504)$' '
       BEGIN { RS = "\036" }
       function wrong(what, unsure) {
         gsub(/[[:cntrl:]]+/, " ", what)
@@ -87,6 +87,9 @@ judge_answers() {
       {
         status = $NF
         body = substr($0, 1, length($0) - length(status) - 1)
+        blank = index(body, "\r\n\r\n")
+        head = tolower(substr(body, 1, blank))
+        body = substr(body, blank ? blank + 4 : 1)
         shown = "«" substr(body, 1, 120) "»"
         if (conduct == "serving") {
           if (status >= 500) wrong("answer " NR " was " status ": " shown, status ~ unsure_status)
@@ -96,6 +99,7 @@ judge_answers() {
           wrong("answer " NR " was " status ", not " wanted ": " shown, status ~ unsure_status)
         expected = pattern
         sub(/COUNT|LAST/, "[0-9]+", expected)
+        if (head !~ expected_head) wrong("the head of answer " NR " does not match " expected_head)
         if (body !~ expected) wrong("answer " NR " does not match " expected ": " shown)
         if (pattern ~ /COUNT/) {
           number = number_at("COUNT")

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the charts are given, what they render, and what the rendered ConfigMap tells of the merged values.
 
-redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys=''
+redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys='' shown_environment='[^<]*'
 # Stands for a digest that only the build will tell.
 unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
 
@@ -13,6 +13,7 @@ check_charts() {
   secret_mode=$(rendered_annotation secret-mode)
   secret_name=$(rendered_annotation secret-name)
   secret_keys=$(rendered_annotation secret-keys)
+  shown_environment=$(rendered_annotation environment)
   # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
   left_out=$(rendered_annotation left-out)
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
