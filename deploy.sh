@@ -56,14 +56,10 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/evidence.sh"
 # shellcheck source=deploy/rollback.sh
 . "$root/deploy/rollback.sh"
-# shellcheck source=deploy/installed.sh
-. "$root/deploy/installed.sh"
 # shellcheck source=deploy/status.sh
 . "$root/deploy/status.sh"
 # shellcheck source=deploy/uninstall.sh
 . "$root/deploy/uninstall.sh"
-# shellcheck source=deploy/summary.sh
-. "$root/deploy/summary.sh"
 
 parse_arguments "$@"
 set_traps

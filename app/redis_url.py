@@ -1,7 +1,7 @@
 """What REDIS_URL may say: where Redis is, and nothing that a setting says or that would be ignored."""
 
 import re
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 ALLOWED = (
     "redis://, rediss:// (with TLS) or unix://, with user, password, host, port and database, "
@@ -44,17 +44,45 @@ def complaint_about(url: str) -> str | None:
     if parts.fragment:
         return "has a part after #, allowed: none; in a password # is written %23"
     parameters = parse_qsl(parts.query, keep_blank_values=True)
-    complaints = [_place_complaint(parts), *(_parameter_complaint(parts.scheme, *one) for one in parameters)]
+    complaints = [
+        _user_complaint(parts),
+        _place_complaint(parts),
+        _database_complaint(parts, parameters),
+        *(_parameter_complaint(parts.scheme, *one) for one in parameters),
+    ]
     return next(filter(None, complaints), None)
+
+
+def _user_complaint(parts: SplitResult) -> str | None:
+    try:
+        unquote_to_bytes(parts.netloc.rpartition("@")[0]).decode()
+    except UnicodeDecodeError:
+        return "has a user or a password that is not UTF-8, allowed: UTF-8, percent-encoded"
+    return None
 
 
 def _place_complaint(parts: SplitResult) -> str | None:
     if parts.scheme == "unix":
-        return None if parts.path.strip("/") else "names no socket, allowed: unix:///path/of/the/socket"
+        return _socket_complaint(parts)
     if not parts.hostname:
         return f"names no host, allowed: {ALLOWED}"
     if not re.fullmatch(r"/?|/[0-9]+", parts.path):
         return "has a path that is no database, allowed: a whole number, as in redis://host:6379/2"
+    return None
+
+
+def _socket_complaint(parts: SplitResult) -> str | None:
+    if not parts.path.strip("/"):
+        return "names no socket, allowed: unix:///path/of/the/socket"
+    if parts.netloc.rpartition("@")[2]:
+        return "has a host before its socket, allowed: unix:///path/of/the/socket"
+    return None
+
+
+def _database_complaint(parts: SplitResult, parameters: list[tuple[str, str]]) -> str | None:
+    in_path = parts.scheme != "unix" and parts.path.strip("/") != ""
+    if in_path + sum(name == "db" for name, _ in parameters) > 1:
+        return "names more than one database, allowed: one, as in redis://host:6379/2 or ?db=2"
     return None
 
 
@@ -72,3 +100,10 @@ def _parameter_complaint(scheme: str, name: str, value: str) -> str | None:
 def speaks_tls(url: str) -> bool:
     """Tell whether a URL without complaints asks for TLS."""
     return urlsplit(url).scheme == "rediss"
+
+
+def login_in(url: str) -> dict[str, str]:
+    """Return the user and the password that a URL without complaints names, by their settings' names."""
+    parts = urlsplit(url)
+    given = {"redis_username": parts.username, "redis_password": parts.password}
+    return {name: unquote(text) for name, text in given.items() if text}

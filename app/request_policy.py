@@ -177,11 +177,11 @@ def address_in(text: str) -> IPv4Address | IPv6Address | None:
     """Return the IP address that a peer or an entry of X-Forwarded-For names, None if it names none.
 
     Some proxies add the port (`192.0.2.1:4711`, `[2001:db8::1]:4711`). `::ffff:192.0.2.1` is an IPv4 address.
+    The zone of a link-local one (`fe80::1%eth0`) means something to its sender only, and may be any text.
     """
     found = FORWARDED.fullmatch(text)
     try:
         address = ip_address((found[1] or found[2] or found[3]) if found else text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    return address if isinstance(address, IPv4Address) else address.ipv4_mapped or IPv6Address(int(address))

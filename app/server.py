@@ -201,9 +201,11 @@ def _listen(transport: Transport, host: str, port: int, setting: str) -> str:
     """Bind and accept; return the URL, with the port that was bound."""
     try:
         sockets = bind_sockets(port, host, backlog=BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError: no name of a host can be such a text.
+        reason = error.strerror if isinstance(error, OSError) else None
         raise CannotListen(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
+            f"cannot listen on {host}:{port}: {reason or error}; "
             f"stop what listens there, or set {setting} to another port"
         ) from None
     transport.add_sockets(sockets)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from app.redis_url import complaint_about, speaks_tls
+from app.redis_url import complaint_about, login_in, speaks_tls
 
 HIGHEST_PORT = 65535
 HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")
@@ -203,6 +203,10 @@ class Settings(BaseSettings):
             return f"REDIS_URL and {name} are both set, allowed: one of them, as each says where Redis is"
         if complaint := complaint_about(url):
             return f"REDIS_URL {complaint}"
+        for name, text in login_in(url).items():
+            beside: SecretStr | None = getattr(self, name)
+            if beside is not None and beside.get_secret_value() != text:
+                return f"{name.upper()} is (not shown) and REDIS_URL has another one, allowed: one of them"
         if "redis_tls" in given and self.redis_tls is not speaks_tls(url):
             return (
                 f"REDIS_TLS is {str(self.redis_tls).lower()} and REDIS_URL says otherwise, allowed: "
@@ -228,6 +232,10 @@ class Settings(BaseSettings):
             path: Path | None = getattr(self, name)
             if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
                 return f"{name.upper()} is '{path}', allowed: the path of a readable file"
+            if path is not None and not self.redis_tls and self.redis_url is None:
+                return (
+                    f"{name.upper()} is set, but REDIS_TLS is off, allowed: REDIS_TLS on, or no file for it"
+                )
         if (self.redis_tls_cert_file is None) != (self.redis_tls_key_file is None):
             return "only one of REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE is set, allowed: both or none"
         return None

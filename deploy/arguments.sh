@@ -6,53 +6,6 @@ image_name='' image_tag='' project='' base_url='' environment=''
 namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
 platform='' timeout=300 build=yes candidate=yes assume_yes=no delete_data=no rollback_revision='' ca_file=''
 
-usage() {
-  cat <<'END'
-Build, push and deploy the service beside its Redis.
-
-Usage: ./deploy.sh <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod> [options]
-       ./deploy.sh <project_name> --status | --history | --rollback | --uninstall [options]
-
-  image_name    registry and repository, without a tag: registry.example.com/team/visits
-  image_tag     pushed as given; the pods run the pushed digest
-  project_name  name of the Helm release and of its namespace
-  base_url      host name of the Ingress, without scheme, port or path: visits.example.com
-
-Instead of a deploy:
-  --plan                  show what would change; build, push and write nothing; exit 20 if anything would
-  --status                what runs, what was verified, who deploys
-  --history               the revisions, and which of them were verified
-  --rollback              back to the verified revision before this one, smoke-tested too
-  --rollback-to REVISION  back to this one, which must be verified
-  --uninstall             remove the releases; asks, and keeps the counter's volume
-    --delete-data         its volume, password and namespace, too
-    --yes                 without asking
-
-Options:
-  --no-build              deploy what the registry holds under this tag
-  --no-candidate          let visitors be the first to meet the new version
-  --context NAME          kube context (default: the current one; prod wants it named, here or in DEPLOY_CONTEXT)
-  --namespace NAME        namespace (default: the project's name)
-  --values FILE           values for the service's chart, after values-<env>.yaml
-  --redis-values FILE     values for the Redis chart, after values-<env>.yaml
-  --ingress HOST:PORT     where the smoke test finds the ingress (default: DEPLOY_INGRESS, else looked up);
-                          HOST:PORT,HOST:PORT names the one for TLS, too
-  --ca FILE               the certificate authority that the ingress' certificate is signed by
-  --platform OS/ARCH      platform of the image (default: that of the cluster's nodes)
-  --timeout SECONDS       the longest wait for a rollout (default: 300)
-  --help, --version
-
-Exit status:
-  0  the asked version serves                  7   Redis did not come up; its revision before is restored
-  1  a bug                                     8   the new version failed; the one before is restored
-  2  usage                                     9   the smoke test failed; the version before is restored
-  3  preflight, or a guard refused             10  it failed, and there is nothing before it that serves
-  4  build or push failed                      20  --plan: there are differences
-  5  another deploy holds the lock             130, 143  interrupted
-  6  charts or values invalid, or the change impossible
-END
-}
-
 # refuse ARGUMENT GIVEN ALLOWED: one line, exit 2.
 refuse() { fail 2 "$1: got «${2//[[:cntrl:]]/?}», allowed: $3"; }
 
@@ -61,7 +14,7 @@ parse_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
       --help | -h)
-        usage
+        cat "$root/deploy/usage.txt"
         exit 0
         ;;
       --version)
@@ -78,9 +31,7 @@ parse_arguments() {
         set_option "$1" "$2"
         shift
         ;;
-      --*=*)
-        set_option "${1%%=*}" "${1#*=}"
-        ;;
+      --*=*) set_option "${1%%=*}" "${1#*=}" ;;
       --)
         shift
         positional+=("$@")

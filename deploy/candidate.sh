@@ -2,16 +2,19 @@
 # The candidate: one pod of the new version that no Service knows, tested before any visitor meets the version.
 # The chart renders it from the Deployment's own template (.helm/templates/candidate.yaml).
 
-candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-90} candidate_tries=3 candidate_fault='' candidate_made=''
+candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-120} candidate_tries=3 candidate_fault='' candidate_made=''
 
 test_candidate() {
   render_service "$asked_digest"
-  if ! candidate_is_wanted; then return; fi
   check_lock
   remove_candidate
+  if ! candidate_is_wanted; then return; fi
   make_candidate
-  await_candidate
+  since=() candidate_fault='' answer_fault=''
+  await_candidate candidate_runs "$candidate_seconds" "its container does not run"
   examine_candidate
+  # What the kubelet finds counts, too: a probe that it cannot reach would stop the rollout.
+  await_candidate candidate_ready "$candidate_seconds" "it answers, but not the kubelet's probes"
   remove_candidate
   note "the candidate answered well and is gone"
 }
@@ -21,11 +24,13 @@ candidate_is_wanted() {
   local before
   read_revisions "$project"
   before=$(last_verified "$project")
-  if [ -z "$before" ]; then
+  # Without a record, as after a restored backup, pods that are ready serve somebody all the same.
+  if [ -z "$before" ] && { ! observe deployment "$project" || [ "$available" -eq 0 ]; }; then
     note "no candidate: nothing was verified here before, so no visitor is served by a version that works"
   elif [ "$candidate" = no ]; then
     warn "no candidate (--no-candidate): visitors are the first to meet this version"
   else
+    if [ -z "$before" ]; then return 0; fi
     deployed_manifest "$project" "$before"
     if [ "$(pod_template "$work/$project.yaml")" != "$(pod_template "$work/$project.$before.yaml")" ]; then return 0; fi
     note "no candidate: the pods' template is that of revision $before, which was tested"
@@ -34,13 +39,18 @@ candidate_is_wanted() {
 }
 
 make_candidate() {
-  local uid
-  render_candidate candidate --set candidate.enabled=true
+  local uid deadline=$((SECONDS + suspect_seconds))
+  # Should this deploy be killed, the cluster ends it.
+  render_candidate candidate --set "candidate.enabled=true,candidate.seconds=$((timeout + 600))"
   candidate_made=yes
-  if ! try_ask create -f "$work/candidate.yaml" -o jsonpath='{.metadata.uid}' && ! grep -q AlreadyExists "$work/error"; then
-    if grep -q 'exceeded quota' "$work/error"; then no_room "$(last_words)"; fi
-    fail 3 "the candidate cannot be made: $(last_words)" "nothing was changed; mend it, or deploy without it: --no-candidate"
-  fi
+  until try_ask create -f "$work/candidate.yaml" -o name || grep -q AlreadyExists "$work/error"; do
+    if ! grep -q 'exceeded quota' "$work/error"; then
+      fail 3 "the candidate cannot be made: $(last_words)" "nothing was changed; mend it, or deploy without it: --no-candidate"
+    fi
+    # For a moment a quota may still count one that was left and removed.
+    if [ "$SECONDS" -ge "$deadline" ]; then no_room "$(last_words)"; fi
+    run sleep 1
+  done
   must_ask get pod "$project-candidate" -o jsonpath='{.metadata.uid}'
   uid=$reply
   if grep -q '^kind: NetworkPolicy' "$work/$project.yaml"; then
@@ -54,7 +64,7 @@ no_room() {
     "nothing was changed; make room, or let visitors be the first to meet it: --no-candidate"
 }
 
-candidate_fields='{.status.phase}|{.status.conditions[?(@.type=="ContainersReady")].status}|{.status.containerStatuses[*].state.running.startedAt}'
+candidate_fields='{.status.phase}|{.status.reason}|{.status.conditions[?(@.type=="ContainersReady")].status}|{.status.containerStatuses[*].state.running.startedAt}'
 candidate_fields+='|{.status.containerStatuses[*].state.terminated.reason} {.status.containerStatuses[*].state.terminated.exitCode}'
 candidate_fields+='|{.status.conditions[?(@.reason=="Unschedulable")].message}'
 candidate_fields+='|{.status.containerStatuses[*].state.waiting.reason} {.status.containerStatuses[*].state.waiting.message}'
@@ -63,13 +73,15 @@ candidate_ready='' candidate_runs=''
 
 # observe_candidate: sets candidate_runs and candidate_ready; candidate_fault when its container ended.
 observe_candidate() {
-  local phase ready running ended unschedulable waiting pod=$project-candidate
+  # shellcheck disable=SC2034 # await_candidate reads them by name
+  local phase reason ready running ended unschedulable waiting pod=$project-candidate
   must_ask get pod "$pod" --ignore-not-found -o jsonpath="$candidate_fields"
-  IFS='|' read -r phase ready running ended unschedulable waiting <<<"$reply"
+  IFS='|' read -r phase reason ready running ended unschedulable waiting <<<"$reply"
   candidate_runs=$running candidate_ready='' rollout_fault='' suspects=' '
   if [ "$ready" = True ]; then candidate_ready=yes; fi
-  case $phase in
-    '') candidate_fault="the pod $pod was deleted by somebody" ;;
+  case $phase$reason in
+    '') fail 3 "the pod $pod was deleted by somebody" "nothing was changed; run the same command again" ;;
+    Failed?*) fail 3 "the pod $pod was ended by the cluster: $reason" "nothing was changed; run the same command again" ;;
     Failed | Succeeded)
       candidate_fault="its container ended: ${ended% *}, exit status ${ended##* }; its last line: $("${kubectl[@]}" logs "$pod" --tail 1 2>/dev/null || true)"
       ;;
@@ -82,19 +94,20 @@ observe_candidate() {
   esac
 }
 
-# await_candidate: until its container runs. The time until it has a node is not its own; judge_pod bounds that.
-await_candidate() {
-  local deadline=$((SECONDS + candidate_seconds))
-  since=() candidate_fault=''
+# check_candidate: look again; a fault ends the deploy.
+check_candidate() {
   observe_candidate
-  while [ -z "$candidate_runs" ]; do
-    if [ -n "${since[unschedulable]-}" ]; then deadline=$((SECONDS + candidate_seconds)); fi
-    if [ -z "$candidate_fault" ] && [ "$SECONDS" -ge "$deadline" ]; then
-      candidate_fault="its container does not run after $candidate_seconds s$(last_warning)"
-    fi
-    if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault"; fi
+  if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault${answer_fault:+; before that: $answer_fault}"; fi
+}
+
+# await_candidate VARIABLE SECONDS WHAT: until the variable is set; WHAT is what is wrong after so many seconds.
+await_candidate() {
+  local deadline=$((SECONDS + $2))
+  while check_candidate && [ -z "${!1}" ]; do
+    # The time until it has a node is not its own; judge_pod bounds that.
+    if [ -n "${since[unschedulable]-}" ]; then deadline=$((SECONDS + $2)); fi
+    if [ "$SECONDS" -ge "$deadline" ]; then candidate_failed 8 "$3 after $2 s$(last_warning)"; fi
     run sleep 0.2
-    observe_candidate
   done
 }
 
@@ -106,15 +119,14 @@ examine_candidate() {
     await_ready_candidate
     status=0 address=$forward_address
     ask_answers alone "$asked_digest" "http://$base_url" --connect-to "::$address" || status=$?
-    observe_candidate
-    if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault; before that: ${answer_fault:-it answered well}"; fi
+    cp "$work/reply" "$work/answers"
+    check_candidate
     if [ "$status" -eq 0 ]; then break; fi
-    if [ "$status" -eq 1 ] || [ "$tries" -ge "$candidate_tries" ]; then candidate_failed 9 "$answer_fault"; fi
+    if [ "$status" -eq 1 ]; then candidate_failed 9 "$answer_fault"; fi
+    if [ "$tries" -ge "$candidate_tries" ]; then spare_it "$answer_fault" && candidate_failed 9 "$answer_fault"; fi
     note "asking again: $answer_fault"
   done
   stop_forward
-  # What the kubelet finds counts, too: a probe that it cannot reach would stop the rollout.
-  await_probes
 }
 
 # await_ready_candidate: a new port-forward, through which it says that it is ready.
@@ -122,57 +134,51 @@ await_ready_candidate() {
   local deadline=$((SECONDS + candidate_seconds)) said=''
   while :; do
     if start_forward "$namespace" "pod/$project-candidate" http; then
-      while kill -0 "$forward" 2>/dev/null; do
-        if ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url/readyz"; then
+      while kill -0 "$forward" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do
+        if ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url$readiness_path"; then
           said=$(tr -d '\n' <<<"$reply")
           case $reply in *' 200') return 0 ;; esac
         fi
-        if [ "$SECONDS" -ge "$deadline" ]; then break; fi
         run sleep 0.1
-        observe_candidate
-        if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault"; fi
+        check_candidate
       done
     fi
-    observe_candidate
-    if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault"; fi
-    if [ "$SECONDS" -ge "$deadline" ]; then not_ready "${said:-$(last_words)}"; fi
+    check_candidate
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      if [ -z "$said" ] && [ -n "$candidate_ready" ]; then
+        fail 3 "the candidate is ready, but no port-forward reaches it: $(tail -n 1 "$work/forward-error")" \
+          "nothing was changed; it takes the right to create pods/portforward, else --no-candidate"
+      fi
+      spare_it "$said"
+      candidate_failed 8 "it is not ready after $candidate_seconds s, it says «$said»"
+    fi
     run sleep 0.2
   done
 }
 
-# not_ready WHAT IT SAID
-not_ready() {
-  case $1 in
+# spare_it WHAT IT SAID: exit 3 where Redis refuses it, or is unwell for the pods that serve, too.
+spare_it() {
+  case "$1 $("${kubectl[@]}" logs "$project-candidate" --tail 20 2>/dev/null || true)" in
     *authentication*)
       fail 3 "Redis does not let the candidate count (it says «$1»): it counts under a key of its own, {<COUNTER_KEY>}:candidate" \
         "nothing was changed; let the ACL user write ~{<COUNTER_KEY>}:candidate*, or deploy without a candidate: --no-candidate"
       ;;
   esac
   if observe deployment "$project" && [ "$available" -lt "$wanted" ]; then
-    fail 3 "the candidate is not ready (it says «$1»), and $((wanted - available)) of $wanted pods that run are not either: Redis is unwell" \
+    fail 3 "the candidate does not serve (it says «$1»), and $((wanted - available)) of $wanted pods that run do not either: Redis is unwell" \
       "nothing was changed; mend Redis, then run the same command again"
   fi
-  candidate_failed 8 "it is not ready after $candidate_seconds s, it says «$1»"
-}
-
-await_probes() {
-  local deadline=$((SECONDS + candidate_seconds))
-  until [ -n "$candidate_ready" ]; do
-    observe_candidate
-    if [ -n "$candidate_fault" ]; then candidate_failed 8 "$candidate_fault"; fi
-    if [ "$SECONDS" -ge "$deadline" ]; then candidate_failed 8 "it answers, but not the kubelet's probes after $candidate_seconds s"; fi
-    run sleep 0.2
-  done
+  rollout_fault=''
 }
 
 # candidate_failed STATUS WHY
 candidate_failed() {
   local advice="nothing was changed, no visitor met it"
   if [ "$redis_mode" = bundled ] && ! is_current "$redis_release"; then
-    advice+="; it was tested with the Redis that runs: if it needs the changed one, deploy that first, alone"
+    advice+="; it was tested with the Redis that runs: if it needs the changed one, deploy that first, alone, or use --no-candidate"
   fi
   save_evidence "$project" pod "$2"
-  cp "$work/reply" "$evidence/answers.txt" 2>/dev/null || true
+  cp "$work/answers" "$work/candidate.yaml" "$evidence" 2>/dev/null || true
   fail "$1" "the new version failed as a candidate: $2" "$advice; evidence: $evidence"
 }
 

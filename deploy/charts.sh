@@ -6,22 +6,20 @@ redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' 
 unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
 
 check_charts() {
+  local left_out
   redis_release=$project-redis
   render_service "$unknown_digest"
   redis_mode=$(rendered_annotation redis-mode)
   secret_mode=$(rendered_annotation secret-mode)
   secret_name=$(rendered_annotation secret-name)
   secret_keys=$(rendered_annotation secret-keys)
-  tell_left_out
-  set_redis_values
-  if [ "$redis_mode" = bundled ]; then render "$redis_release" "$root/.helm/redis" "${redis_values[@]}"; fi
-}
-
-# An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
-tell_left_out() {
-  local left_out
+  # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
   left_out=$(rendered_annotation left-out)
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
+  redis_values=(--values "$root/.helm/redis/values-$environment.yaml")
+  if [ -n "$redis_values_file" ]; then redis_values+=(--values "$redis_values_file"); fi
+  redis_values+=(--set-string "secret.name=$secret_name")
+  if [ "$redis_mode" = bundled ]; then render_into "$redis_release" "$redis_release" "$root/.helm/redis" "${redis_values[@]}"; fi
 }
 
 # render_service DIGEST: from now on the release would run this image.
@@ -33,20 +31,7 @@ render_service() {
     service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
   fi
   service_values+=(--set-string "image.repository=$image_name,image.tag=$image_tag,image.digest=$1,ingress.host=$base_url")
-  render "$project" "$root/.helm" "${service_values[@]}"
-}
-
-set_redis_values() {
-  redis_values=(--values "$root/.helm/redis/values-$environment.yaml")
-  if [ -n "$redis_values_file" ]; then redis_values+=(--values "$redis_values_file"); fi
-  redis_values+=(--set-string "secret.name=$secret_name")
-}
-
-# render RELEASE CHART VALUES...: what Helm would apply, into $work/RELEASE.yaml. Exit 6 if the values do not fit.
-render() {
-  local release=$1 chart=$2
-  shift 2
-  render_into "$release" "$release" "$chart" "$@"
+  render_into "$project" "$project" "$root/.helm" "${service_values[@]}"
 }
 
 # render_candidate FILE VALUES...: the candidate's template of that name, into $work/FILE.yaml; with the release's values.
@@ -56,7 +41,7 @@ render_candidate() {
   render_into "$file" "$project" "$root/.helm" "${service_values[@]}" --show-only "templates/$file.yaml" "$@"
 }
 
-# render_into FILE RELEASE CHART ARGUMENT...
+# render_into FILE RELEASE CHART ARGUMENT...: what Helm would apply, into $work/FILE.yaml. Exit 6 if the values do not fit.
 render_into() {
   local file=$1 release=$2 chart=$3
   shift 3

@@ -18,14 +18,14 @@ use_context() {
 unreachable='was refused|connection refused|connection reset by peer|i/o timeout|TLS handshake timeout|Client\.Timeout'
 unreachable+='|context deadline exceeded|client connection lost|GOAWAY|unexpected EOF|: EOF$|no route to host'
 unreachable+='|network is unreachable|no such host|Unable to connect|\(ServiceUnavailable\)|currently unable to handle'
-unreachable+='|\(TooManyRequests\)|Too many requests|\(Timeout\)|\(ServerTimeout\)|etcdserver:|apiserver not ready'
+unreachable+='|\(TooManyRequests\)|Too many requests|\(Timeout\)|\(ServerTimeout\)|etcdserver:|apiserver not ready|has prevented the request|Bad ?Gateway|rpc error|failure in name resolution|server misbehaving|connection timed out'
 
 # is_unreachable: whether the last command failed over that. A webhook that is away is named like it, but it is
 # somebody else's, and asking again only adds failed revisions.
-is_unreachable() { ! grep -qi 'webhook' "$work/error" && grep -Eq "$unreachable" "$work/error"; }
+is_unreachable() { ! grep -Eq 'admission webhook|calling webhook' "$work/error" && grep -Eq "$unreachable" "$work/error"; }
 
 # is_denied: whether it failed over who asks.
-is_denied() { grep -Eq 'Unauthorized|\(Forbidden\)|must be logged in|credentials' "$work/error"; }
+is_denied() { grep -Eq 'Unauthorized|\(Forbidden\)|must be logged in|the server has asked for the client to provide credentials' "$work/error"; }
 
 reply=''
 
@@ -78,9 +78,4 @@ read_capabilities() {
   kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
   must_ask api-versions
   api_versions=${reply//$'\n'/,}
-}
-
-has_api() {
-  case ,$api_versions, in *",$1/"*) return 0 ;; esac
-  return 1
 }

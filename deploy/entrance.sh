@@ -8,7 +8,7 @@ untrusted_fault=''
 
 # find_entrance HOST: 1 if nothing answers, not even the Service.
 find_entrance() {
-  local host=$1 fields address addresses=() candidate given=${ingress_address%%,*}
+  local host=$1 fields address addresses=() candidate asked_scheme given=${ingress_address%%,*}
   must_ask get ingress "$project" --ignore-not-found -o \
     jsonpath='{.metadata.name}|{.spec.tls}|{.status.loadBalancer.ingress[0].ip}{.status.loadBalancer.ingress[0].hostname}'
   fields=$reply
@@ -22,10 +22,14 @@ find_entrance() {
   if [ -n "$address" ]; then addresses+=("$(with_port "$address" "$scheme")"); fi
   # Without an Ingress, as behind an HTTPRoute, DNS is as good a guess.
   addresses+=("$(with_port "$host" "$scheme")")
+  asked_scheme=$scheme
   for candidate in "${addresses[@]}"; do
+    # A redirect that led nowhere may have changed it.
+    scheme=$asked_scheme
     if answers_at "$host" "$candidate"; then return 0; fi
     if [ "$candidate" = "$given" ]; then warn "nothing answers at $given (--ingress), trying elsewhere"; fi
   done
+  scheme=$asked_scheme
   if [ -n "$fields" ] && forward_to_controller && answers_at "$host" "$forward_address"; then return 0; fi
   forward_to_service
 }
@@ -68,11 +72,9 @@ answers_at() {
   esac
 }
 
-# ask_entrance HOST: the first line of the good answers; into `reply`, the status and where it redirects to.
+# ask_entrance HOST: the first of the good answers; into `reply`, the status and where it redirects to.
 ask_entrance() {
-  local path
-  read -r _ path _ <<<"${good_answers#$'\n'}"
-  ask_visitor "${entrance_options[@]}" --output /dev/null --write-out '%{http_code} %{redirect_url}' "$scheme://$1$path"
+  ask_visitor "${entrance_options[@]}" --output /dev/null --write-out '%{http_code} %{redirect_url}' "$scheme://$1$first_path"
 }
 
 # To the ingress controller's pod.

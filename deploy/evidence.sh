@@ -17,9 +17,9 @@ save_evidence() {
   saved events.txt "${kubectl[@]}" get events --sort-by .lastTimestamp
   saved objects.txt "${kubectl[@]}" get "$kind,replicasets,pods,horizontalpodautoscalers,persistentvolumeclaims,endpointslices" -o wide
   saved describe.txt "${kubectl[@]}" describe "$kind,replicasets,pods" -l "app.kubernetes.io/instance=$release"
-  saved manifest.yaml "${helm[@]}" get manifest "$release"
+  # Should a chart ever render a Secret, its data is blanked.
+  if try_once "${helm[@]}" get manifest "$release"; then masked <"$work/reply" >"$evidence/manifest.yaml" || true; fi
   saved history.txt "${helm[@]}" history "$release"
-  mask_secrets "$evidence/manifest.yaml"
   try_once "${kubectl[@]}" get pods -l "app.kubernetes.io/instance=$release" -o name || true
   for pod in $reply; do
     if [ "$SECONDS" -ge "$until" ]; then
@@ -37,13 +37,6 @@ saved() {
   local file=$evidence/$1
   shift
   run "$@" 2>"$work/error" >"$file" || rm -f "$file"
-}
-
-# mask_secrets FILE: blank the data of every Secret in a manifest, should a chart ever render one.
-mask_secrets() {
-  [ -e "$1" ] || return 0
-  masked <"$1" >"$work/masked"
-  cp "$work/masked" "$1"
 }
 
 masked() {

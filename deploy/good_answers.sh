@@ -20,5 +20,9 @@ POST  /api/v1/counter    200  120  application/json  "counter": *COUNT
 GET   /                  200   20  text/html         Counter: *(<[^>]*>)*COUNT
 GET   /api/v1/counter    200    3  application/json  "counter": *LAST
 '
+# The first is also what an entrance is asked to see whether it is one.
+read -r first_method first_path _ <<<"${good_answers#$'\n'}"
+# Where a version says with a 200 that it can be asked.
+readiness_path=/readyz
 # Seconds within which every one of them must come.
 slowest_answer=${DEPLOY_SLOWEST_ANSWER:-2}

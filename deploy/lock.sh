@@ -90,28 +90,20 @@ await_lease() {
   fail 5 "another deploy holds the lock: $lease_holder, since $lease_since" "run the same command again when it has ended"
 }
 
-# The child that renews, its parent's end on stdin. A lock that is lost ends what the parent does at that moment.
+# The child that renews, its parent's end on stdin. A lock that is lost ends what the parent does at that moment; one
+# that cannot be renewed may be nobody's: check_lock asks before each change.
 renew_lease() {
   trap - EXIT ERR USR1
   # Ctrl-C reaches the whole terminal; the parent decides when this child ends.
   trap '' INT TERM HUP
-  local since_renewed=0 status
+  local status
   while :; do
     status=0
     read -r -t "$renew_seconds" || status=$?
     # Over 128: nothing came in time. Anything else: the parent has ended.
     if [ "$status" -le 128 ]; then exit 0; fi
-    since_renewed=$((since_renewed + renew_seconds))
-    if renew_once; then
-      since_renewed=0
-    elif [ -e "$work/lock-lost" ]; then
-      kill -USR1 "$$"
-      exit 0
-    elif [ "$since_renewed" -ge "$lock_seconds" ]; then
-      echo "whoever comes: it could not be renewed for $since_renewed s" >"$work/lock-lost"
-      kill -USR1 "$$"
-      exit 0
-    fi
+    renew_once || true
+    if [ -e "$work/lock-lost" ]; then kill -USR1 "$$" && exit 0; fi
   done
 }
 

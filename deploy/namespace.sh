@@ -7,7 +7,10 @@ prepare_namespace() {
     jsonpath='{.metadata.labels.deploy/project}/{.metadata.labels.deploy/environment} {.status.phase}'
   owner=${reply%% *} phase=${reply##* }
   case $owner in
-    '') create_namespace ;;
+    '')
+      label_namespace
+      note "created the namespace $namespace"
+      ;;
     "$project/$environment") ;;
     /) adopt_namespace ;;
     "$project/"*)
@@ -23,7 +26,8 @@ prepare_namespace() {
   fi
 }
 
-create_namespace() {
+# label_namespace: makes it, if it is not there.
+label_namespace() {
   cat >"$work/namespace.yaml" <<END
 apiVersion: v1
 kind: Namespace
@@ -37,7 +41,6 @@ metadata:
     pod-security.kubernetes.io/audit: restricted
 END
   must_ask apply -f "$work/namespace.yaml"
-  note "created the namespace $namespace"
 }
 
 # Somebody else's pods must not meet a stricter policy because of us.
@@ -49,27 +52,25 @@ adopt_namespace() {
     fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
       "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
   fi
-  must_ask label namespace "$namespace" "deploy/project=$project" "deploy/environment=$environment" \
-    pod-security.kubernetes.io/enforce=restricted pod-security.kubernetes.io/warn=restricted \
-    pod-security.kubernetes.io/audit=restricted
+  label_namespace
   note "adopted the empty namespace $namespace"
 }
 
 # inhabitants: what the namespace holds that neither Kubernetes nor this project put there, a line each, as kind/name.
-# Also "unknown/…" for kinds that may not be listed: what cannot be seen must not be deleted.
+# Also "unknown/…" for each error: what cannot be seen must not be deleted.
 inhabitants() {
   local kinds fields
-  kinds=$("${kubectl[@]}" api-resources --namespaced --verbs=list -o name | sort -u |
-    grep -Ev '^(events|events\.events\.k8s\.io|endpoints|endpointslices\.discovery\.k8s\.io|pods\.metrics\.k8s\.io)$' | tr '\n' ',')
+  kinds=$("${kubectl[@]}" api-resources --namespaced --verbs=list -o name 2>"$work/unseen" | sort -u |
+    grep -Ev '^(events|events\.events\.k8s\.io|endpoints|endpointslices\.discovery\.k8s\.io|pods\.metrics\.k8s\.io)$' | tr '\n' ',' || true)
   fields='{range .items[*]}{.kind}/{.metadata.name} {.metadata.labels.app\.kubernetes\.io/instance}'
   fields+=' {.metadata.labels.deploy/project} {.metadata.labels.owner}/{.metadata.labels.name}{"\n"}{end}'
-  "${kubectl[@]}" get "${kinds%,}" -o jsonpath="$fields" 2>"$work/unseen" |
+  "${kubectl[@]}" get "${kinds%,}" -o jsonpath="$fields" 2>>"$work/unseen" |
     awk -v project="$project" '
       $1 == "ConfigMap/kube-root-ca.crt" || $1 == "ServiceAccount/default" { next }
       $1 == "Lease/" project "-deploy" || $1 == "ConfigMap/" project "-deploy" { next }
       index($0, " " project " ") || index($0, " " project "-redis ") { next }
-      index($0, " helm/" project) { next }
+      $NF == "helm/" project || $NF == "helm/" project "-redis" { next }
       NF { print $1 }
     ' || true
-  sed -n 's|^Error from server (Forbidden): \([^ ]*\) is forbidden.*|unknown/\1|p' "$work/unseen"
+  sed -E '/^Warning:|^No resources|metrics\.k8s\.io/d; s/^Error from server \(Forbidden\): ([^ ]*) is forbidden.*/\1/; s/^/unknown\//' "$work/unseen"
 }

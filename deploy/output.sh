@@ -29,7 +29,12 @@ step() {
 
 note() { tell '       %s\n' "$*"; }
 
+warned='|'
+
+# warn WHAT: once, however often it is seen.
 warn() {
+  case $warned in *"|$*|"*) return ;; esac
+  warned+="$*|"
   tell '%s       warning: %s%s\n' "$yellow" "$*" "$plain"
   if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::warning::%s\n' "$*"; fi
 }

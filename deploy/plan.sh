@@ -13,10 +13,11 @@ show_plan() {
   echo "No differences: $project in the namespace $namespace is as asked."
 }
 
-# announce_plan: for a deploy, the same in a few lines.
+# announce_plan: for a deploy, the same in a few lines; and how the entrance answers before anything changes.
 announce_plan() {
   make_plan
-  tell '%s\n' "$(sed -n '/^[#!]/s/^[#!] */       /p' "$work/plan")"
+  tell '%s\n' "$(sed -n '/^[#!]/s/^[#!] /       /p' "$work/plan")"
+  read_baseline "$base_url"
 }
 
 make_plan() {
@@ -37,8 +38,9 @@ plan_image() {
   local checksum known
   read_record content
   read -r checksum known <<<"$reply"
-  content=$(content_checksum)
-  if [ "$build" = yes ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
+  # What is pulled need not be what this folder holds.
+  if [ "$build" = yes ]; then content=$(content_checksum); fi
+  if [ -n "$content" ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
     render_service "$known"
     echo "# image $image_name:$image_tag: unchanged" >>"$work/plan"
   else
@@ -63,6 +65,8 @@ plan_release() {
     what="revision $revision (${newest_status[$release]}) was not verified; the last verified one is ${target:-none}"
   elif [ -s "$work/difference" ]; then
     what="$(grep -c '^+' "$work/difference" || true) lines added, $(grep -c '^-' "$work/difference" || true) removed since revision $target"
+  elif [ "$status" -gt 1 ]; then
+    kind='!' what="as deployed, but whether it was changed by hand the cluster does not say: $(last_words)"
   elif [ "$status" -eq 1 ]; then
     kind='!' what='changed by hand in the cluster'
     masked <"$work/reply" | grep '^[-+@ ]' >"$work/difference" || true

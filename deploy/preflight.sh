@@ -4,12 +4,12 @@
 container_tool='' image_platform=() node_architecture=''
 
 preflight() {
-  check_tools kubectl helm curl
+  check_tools
   check_context
   check_prod_context
   check_container_tool
   check_api
-  check_rights
+  if [ "$action" != plan ]; then check_rights; fi
   check_host
   check_nobody_paused_it
   choose_platform
@@ -18,21 +18,21 @@ preflight() {
 
 # preflight_installed: for what is done to an installed project; its environment is known only to the cluster.
 preflight_installed() {
-  check_tools kubectl helm curl
+  check_tools
   check_context
   check_api
   read_installed
 }
 
-# check_tools TOOL...
 check_tools() {
   local tool
-  for tool in "$@"; do
+  for tool in kubectl helm curl gzip base64; do
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
 }
 
 check_container_tool() {
+  if [ "$action" = plan ]; then return; fi
   if command -v docker >/dev/null; then
     container_tool=docker
   elif command -v podman >/dev/null; then
@@ -40,7 +40,6 @@ check_container_tool() {
   else
     fail 3 "docker or podman: not found on PATH" "install one of them, then run the same command again"
   fi
-  if [ "$action" = plan ]; then return; fi
   if ! try_once "$container_tool" version; then
     fail 3 "the $container_tool daemon does not answer: $(last_words)" "start it, then run the same command again"
   fi
@@ -75,24 +74,28 @@ check_api() {
       "check the cluster and your credentials: kubectl --context $context version"
   fi
   read_capabilities
-  if ! has_api metrics.k8s.io; then
-    warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods"
-  fi
+  case ,$api_versions in
+    *,metrics.k8s.io/*) ;;
+    *) warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods" ;;
+  esac
 }
 
 # One request a right, all sent by one kubectl.
 check_rights() {
-  local resource missing
-  for resource in /configmaps /secrets /services /serviceaccounts apps/deployments apps/statefulsets \
-    autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses networking.k8s.io/networkpolicies \
-    policy/poddisruptionbudgets coordination.k8s.io/leases; do
+  local resource name subresource missing resources=(/configmaps /secrets /services /serviceaccounts apps/deployments
+    apps/statefulsets autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses
+    networking.k8s.io/networkpolicies policy/poddisruptionbudgets coordination.k8s.io/leases)
+  if [ "$candidate" = yes ]; then resources+=(/pods /pods/portforward); fi
+  for resource in "${resources[@]}"; do
+    name=${resource#*/}
+    subresource=${name#"${name%%/*}"}
     printf '{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":'
-    printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s"}}}\n' \
-      "$namespace" "${resource%%/*}" "${resource#*/}"
+    printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s","subresource":"%s"}}}\n' \
+      "$namespace" "${resource%%/*}" "${name%%/*}" "${subresource#/}"
   done >"$work/rights.json"
   must_ask create --validate=false -f "$work/rights.json" \
-    -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}{"\n"}'
-  missing=$(sed -n '/^true/!s/^[^ ]* *//p' <<<"$reply" | tr '\n' ' ')
+    -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}/{.spec.resourceAttributes.subresource}{"\n"}'
+  missing=$(sed -n '/^true/!{s/^[^ ]* *//;s|/$||;p;}' <<<"$reply" | tr '\n' ' ')
   if [ -n "$missing" ]; then
     fail 3 "no right to create ${missing% } in the namespace «$namespace» of the context «$context»" \
       "ask for a role that grants it: kubectl auth can-i create ${missing%% *} -n $namespace"

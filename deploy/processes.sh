@@ -28,20 +28,22 @@ on_bug() {
   trap - ERR
   tell 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' "$line" "${BASH_SOURCE[1]}" "$command" "$status"
   if [ -s "$work/error" ]; then tell '       %s\n' "$(cat "$work/error")"; fi
+  tell '       %s\n' "$(way_on)"
   exit 1
 }
 
-on_signal() {
+# interrupted STATUS WHAT
+interrupted() {
   trap '' INT TERM HUP USR1
   stop_child
-  fail "$1" "interrupted in the step «$current_step»" "$(way_on)"
+  fail "$1" "$2" "$(way_on)"
 }
 
 # The child that renews the lock found that it is lost: whatever is under way is no longer this deploy's to change.
 on_lost_lock() {
-  trap '' INT TERM HUP USR1
-  stop_child
-  fail 5 "this deploy lost its lock to $(cat "$work/lock-lost")" "stopped: $(way_on)"
+  # A candidate is the other deploy's by now.
+  candidate_made=''
+  interrupted 5 "stopped: this deploy lost its lock to $(cat "$work/lock-lost")"
 }
 
 # The release that this deploy has begun to change; empty while nothing was changed.
@@ -81,8 +83,8 @@ on_exit() {
 set_traps() {
   trap 'on_bug "$?" "$LINENO" "$BASH_COMMAND"' ERR
   trap on_exit EXIT
-  trap 'on_signal 130' INT
-  trap 'on_signal 143' TERM HUP
+  trap 'interrupted 130 "interrupted in the step «$current_step»"' INT
+  trap 'interrupted 143 "interrupted in the step «$current_step»"' TERM HUP
   trap on_lost_lock USR1
   # Whoever reads the output may leave; `tell` says why that must not matter.
   trap '' PIPE

@@ -77,21 +77,15 @@ write_record() {
 
 # mark_verified RELEASE REVISION [ORIGIN]: this revision serves. Forgets those that Helm has forgotten.
 mark_verified() {
-  local release=$1 revision=$2 origin=${3-} entries='' number uid copied
+  local release=$1 revision=$2 entries='' number uid origin
   check_lock
   read_revisions "$release"
   while read -r number uid _; do
-    if [ "$number" = "$revision" ]; then
-      entries+="$number/$uid${origin:+/$origin} "
-    else
-      case " ${verified[$release]} " in
-        *" $number "*)
-          copied=$(origin_of "$release" "$number")
-          if [ "$copied" = "$number" ]; then copied=''; fi
-          entries+="$number/$uid${copied:+/$copied} "
-          ;;
-      esac
-    fi
+    case " ${verified[$release]} $revision " in *" $number "*) ;; *) continue ;; esac
+    origin=$(origin_of "$release" "$number")
+    if [ "$number" = "$revision" ]; then origin=${3:-$origin}; fi
+    if [ "$origin" = "$number" ]; then origin=''; fi
+    entries+="$number/$uid${origin:+/$origin} "
   done <<<"${revisions[$release]}"
   write_record "$(record_key "$release")" "${entries% }"
   read_revisions "$release"

@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # The two Helm releases. Helm only applies, in a second or two; the watch decides whether the change came up.
 
-# What changed, for the summary; and by release, the revision that this deploy applied, empty when nothing changed.
+# What changed, for the summary; and by release, the revision that this deploy applied, empty when nothing changed, and
+# the one that it copies, if it does.
 changes=()
-declare -A applied=()
+declare -A applied=() copies=()
 # How many pods the cluster had room for before the change, where that was fewer than wanted.
 room_before=''
 
@@ -12,13 +13,15 @@ deploy_redis() {
     note "redis.mode is $redis_mode: no Redis is deployed"
     return
   fi
+  # What cannot be done to the service is known before Redis changes.
+  if [ -n "${newest[$project]}" ] && ! is_current "$redis_release"; then difference_or_refusal "$project" || true; fi
   apply_release "$redis_release" "$root/.helm/redis" "${redis_values[@]}"
   await_rollout statefulset "$redis_release" || redis_failed 7 "Redis did not come up: $rollout_fault"
-  mark_verified "$redis_release" "${applied[$redis_release]:-${newest[$redis_release]}}"
+  mark_verified "$redis_release" "${applied[$redis_release]:-${newest[$redis_release]}}" "${copies[$redis_release]-}"
+  changing=''
 }
 
 deploy_service() {
-  read_baseline "$base_url"
   note_room
   apply_release "$project" "$root/.helm" "${service_values[@]}"
 }
@@ -34,8 +37,8 @@ smoke_service() {
   if [ -n "${applied[$project]-}" ] && observe deployment "$project" && [ -n "$restarted_pod" ]; then
     service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
   fi
-  if [ "$content" = "$(content_checksum)" ]; then write_record content "$content $asked_digest"; fi
-  mark_verified "$project" "${applied[$project]:-${newest[$project]}}"
+  if [ -n "$content" ] && [ "$content" = "$(content_checksum)" ]; then write_record content "$content $asked_digest"; fi
+  mark_verified "$project" "${applied[$project]:-${newest[$project]}}" "${copies[$project]-}"
 }
 
 # note_room: a cluster that is full before the change is full after it.
@@ -55,16 +58,14 @@ apply_release() {
   shift 2
   read_revisions "$release"
   before=${newest[$release]}
-  if [ -n "$before" ]; then cluster_difference "$release" || status=$?; fi
-  if is_impossible "$status"; then
-    fail 6 "$release cannot become what was asked: $(last_words)" \
-      "nothing was changed; ask for what it was, or delete the object first if its outage is acceptable"
-  fi
+  if [ -n "$before" ]; then difference_or_refusal "$release" || status=$?; fi
   if [ "$status" -eq 0 ] && is_current "$release"; then
     note "$release: unchanged, revision $before stays"
     return
   fi
   check_lock
+  # What mends a change by hand copies the revision before: going back from it means going back from that.
+  if is_current "$release"; then copies[$release]=$(origin_of "$release" "$before"); fi
   recover_pending "$release"
   before=${newest[$release]}
   changing=$release
@@ -72,11 +73,23 @@ apply_release() {
   changes+=("$release")
 }
 
+# difference_or_refusal RELEASE: cluster_difference; exit 6 when what was asked cannot be done in place.
+difference_or_refusal() {
+  local status=0
+  cluster_difference "$1" || status=$?
+  if is_impossible "$status"; then
+    fail 6 "$1 cannot become what was asked: $(last_words)" \
+      "it was not changed; ask for what it was, or delete the object first if its outage is acceptable"
+  fi
+  return "$status"
+}
+
 # upgrade_release RELEASE CHART VALUES...: again when the API server was away, which leaves the release pending.
 upgrade_release() {
   local release=$1 chart=$2 tries status
   shift 2
-  keep_replicas "$release" "$work/$release.yaml"
+  # Helm compares with the newest revision that it calls deployed.
+  keep_replicas "$release" "$work/$release.yaml" "$(awk '$3 == "deployed" { number = $1 } END { print number }' <<<"${revisions[$release]}")"
   for tries in 3 2 1; do
     status=0
     try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} \
@@ -88,7 +101,7 @@ upgrade_release() {
     fi
     if ! is_unreachable || [ "$tries" -eq 1 ]; then return "$status"; fi
     note "the API server was away, trying again: $(last_words)"
-    must_ask get --raw /readyz
+    must_ask get --raw /version
     check_lock
     read_revisions "$release"
     recover_pending "$release"
@@ -101,7 +114,7 @@ apply_failed() {
   reason="helm could not apply $release: $(last_words 3)"
   read_revisions "$release"
   if [ "${newest[$release]}" = "$before" ]; then
-    fail 6 "$reason" "nothing was changed; correct the values, or delete what cannot be changed in place"
+    fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi
   if [ "$release" = "$redis_release" ]; then redis_failed 6 "$reason"; fi
   service_failed 6 "$reason"

@@ -4,23 +4,25 @@
 # field gone from Helm's record of the old manifest, too, Helm leaves it alone (`kubectl apply edit-last-applied` is
 # the same for kubectl).
 
-# keep_replicas RELEASE FILE: before Helm applies this manifest.
+# keep_replicas RELEASE FILE REVISION: before Helm applies this manifest, which it compares with that revision's.
 keep_replicas() {
-  local release=$1 revision
-  if [ "$release" != "$project" ] || [ -n "$(replicas_of "$2")" ]; then return; fi
-  # Helm compares with the newest revision that it calls deployed.
-  revision=$(awk '$3 == "deployed" { number = $1 } END { print number }' <<<"${revisions[$release]}")
-  if [ -z "$revision" ]; then return; fi
+  local release=$1 revision=$3
+  if [ "$release" != "$project" ] || [ -n "$(replicas_of "$2")" ] || [ -z "$revision" ]; then return 0; fi
   deployed_manifest "$release" "$revision"
-  if [ -z "$(replicas_of "$work/$release.$revision.yaml")" ]; then return; fi
+  if [ -z "$(replicas_of "$work/$release.$revision.yaml")" ]; then return 0; fi
   forget_replicas "sh.helm.release.v1.$release.v$revision"
 }
 
 # forget_replicas SECRET: a record is JSON, compressed, encoded by Helm and once more by the API server.
 forget_replicas() {
   must_ask get secret "$1" -o jsonpath='{.data.release}'
-  base64 -d <"$work/reply" | base64 -d | gzip -d |
-    sed 's/\(kind: Deployment\\n.*\)\\n  replicas: [0-9]*\\n/\1\\n/' >"$work/record"
+  # Never write a record that was not read whole.
+  if ! base64 -d <"$work/reply" | base64 -d | gzip -d | sed $'s/\\\\n/&\\\n/g' |
+    awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind != "Deployment\\n" || !/^  replicas: /' | tr -d '\n' >"$work/record" ||
+    ! grep -q '"manifest":"' "$work/record"; then
+    warn "Helm's record $1 cannot be read: until the autoscaler acts there may be one pod"
+    return 0
+  fi
   printf '{"data":{"release":"%s"}}' "$(gzip -c "$work/record" | base64 | tr -d '\n' | base64 | tr -d '\n')" >"$work/patch"
   must_ask patch secret "$1" --type merge --patch-file "$work/patch" -o name
 }

@@ -29,8 +29,6 @@ restore_service() {
   digest=$reply
   deployed_value "$project" "$target" ingress host
   host=$reply
-  deployed_manifest "$project" "$target"
-  keep_replicas "$project" "$work/$project.$target.yaml"
   roll_back "$project" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$project"
   await_rollout deployment "$project" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
@@ -47,6 +45,9 @@ not_restored() {
 # roll_back RELEASE REVISION
 roll_back() {
   note "rolling $1 back to revision $2"
+  deployed_manifest "$1" "$2"
+  # A rollback compares with the newest, whatever became of it.
+  keep_replicas "$1" "$work/$1.$2.yaml" "${newest[$1]}"
   try_helm rollback "$1" "$2" ${helm_apply[@]+"${helm_apply[@]}"} --history-max "$(history_limit "$1")"
 }
 
@@ -64,6 +65,9 @@ redis_failed() {
   save_evidence "$redis_release" statefulset "$reason"
   read_revisions "$redis_release"
   target=$(restorable "$redis_release")
+  if [ -z "${applied[$redis_release]-}" ] && [ "$target" = "${newest[$redis_release]}" ]; then
+    fail 10 "$reason" "this deploy changed neither Redis nor the service: mend Redis, then run the same command again; evidence: $evidence"
+  fi
   if [ -z "$target" ] || [ "$target" = "${newest[$redis_release]}" ]; then
     fail 10 "$reason" "there is no earlier revision of $redis_release to go back to; it stays for inspection: $evidence"
   fi
@@ -78,6 +82,7 @@ redis_failed() {
 # --rollback: to the verified revision before the one that runs, or to the one that --rollback-to names.
 rollback_service() {
   local target=$rollback_revision
+  check_nobody_paused_it
   read_revisions "$project"
   if [ -z "$target" ]; then target=$(verified_before "$project"); fi
   case " ${verified[$project]} " in

@@ -7,9 +7,14 @@ smoke_fault=''
 entrance_was_good=''
 
 # read_baseline HOST: how the entrance answers before the change, so that its own trouble is not blamed on a version.
+# After read_revisions. A host that is new was not served before.
 read_baseline() {
+  local before
   entrance_was_good=''
-  if [ -z "$(last_verified "$project")" ] || ! find_entrance "$1" || [ -n "$entrance_is_service" ]; then return; fi
+  before=$(last_verified "$project")
+  if [ -z "$before" ]; then return; fi
+  deployed_value "$project" "$before" ingress host
+  if [ "$reply" != "$1" ] || ! find_entrance "$1" || [ -n "$entrance_is_service" ]; then return; fi
   if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
     fail 3 "$untrusted_fault" "nothing was changed; give --ca FILE, or mend the certificate"
   fi
@@ -23,27 +28,32 @@ read_baseline() {
 
 # smoke_test HOST DIGEST CONDUCT: see ask_answers. Otherwise smoke_fault says what was wrong.
 smoke_test() {
-  local host=$1 digest=$2 conduct=$3 deadline=$((SECONDS + smoke_seconds)) tries=0 status
-  if ! find_entrance "$host"; then
-    warn "neither an entrance nor the Service can be reached: $(last_words); the pods are ready, nobody asked them"
-    return 0
-  fi
-  if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
-    smoke_fault=$untrusted_fault
-    return 1
-  fi
+  local host=$1 digest=$2 conduct=$3 deadline=$((SECONDS + smoke_seconds)) tries=0 status=2
   while :; do
-    status=0
-    ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}" || status=$?
-    if [ "$status" -eq 0 ]; then
-      note "all answers from $scheme://$host through $entrance are good"
+    # The way there may have gone with a pod, and the certificate may still be on its way.
+    if [ "$status" -eq 2 ] && ! find_entrance "$host"; then
+      warn "neither an entrance nor the Service can be reached: $(last_words); the pods are ready, nobody asked them"
       return 0
     fi
-    smoke_fault=$answer_fault
-    # Until the controller knows the Ingress and the last old pod is gone, others answer: not yet the version's fault.
-    case $answer_fault in "$(first_question)"*) status=0 ;; esac
-    if [ "$status" -eq 2 ]; then tries=$((tries + 1)); fi
-    if [ "$status" -eq 1 ] || [ "$tries" -ge "$smoke_tries" ] || [ "$SECONDS" -ge "$deadline" ]; then break; fi
+    if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
+      status=2 smoke_fault=$untrusted_fault
+    elif [ -n "$entrance_is_service" ] && [ "$entrance_was_good" = yes ]; then
+      status=2 smoke_fault='the entrance answered before the change, and does not now'
+    else
+      status=0
+      ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}" || status=$?
+      if [ "$status" -eq 0 ]; then
+        note "all answers from $scheme://$host through $entrance are good"
+        return 0
+      fi
+      smoke_fault=$answer_fault
+      # Until the controller knows the Ingress and the last old pod is gone, others answer: not yet the version's fault.
+      case $answer_fault in
+        "$first_method $first_path:"*) status=2 ;;
+        *) tries=$((tries + (status == 1 ? smoke_tries : 1))) ;;
+      esac
+    fi
+    if [ "$tries" -ge "$smoke_tries" ] || [ "$SECONDS" -ge "$deadline" ]; then break; fi
     run sleep 1
   done
   if [ "$entrance_was_good" = no ] && [ "$status" -ne 1 ] && forward_to_service &&
@@ -52,11 +62,4 @@ smoke_test() {
     return 0
   fi
   return 1
-}
-
-# first_question: method and path of the first of the good answers.
-first_question() {
-  local method path
-  read -r method path _ <<<"${good_answers#$'\n'}"
-  echo "$method $path"
 }

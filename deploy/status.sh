@@ -38,3 +38,42 @@ show_history() {
   must_helm history "$project" --max 20
   awk -v verified=" ${verified[$project]} " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
 }
+
+show_summary() {
+  local changed=${changes[*]-} back=none
+  if [ -n "$(verified_before "$project")" ]; then back=$(this_project --rollback); fi
+  cat <<END || true
+$image_name:$image_tag serves.
+  URL        $scheme://$base_url/
+  changed    ${changed:-nothing: what runs is what was asked}
+  digest     $asked_digest
+  release    $project, revision ${newest[$project]}, namespace $namespace, context $context
+  way back   $back
+  took       $SECONDS s
+END
+}
+
+# read_installed: sets environment, image_name, image_tag, asked_digest, base_url and redis_release from the cluster.
+read_installed() {
+  redis_release=$project-redis
+  must_ask get namespace "$namespace" --ignore-not-found -o jsonpath='{.metadata.name} {.metadata.labels.deploy/project} {.metadata.labels.deploy/environment}'
+  local found owner label
+  read -r found owner label <<<"$reply"
+  if [ -z "$found" ]; then fail 3 "there is no namespace «$namespace» in the context «$context»" "give --context or --namespace"; fi
+  if [ "$owner" != "$project" ]; then
+    fail 3 "the namespace «$namespace» is not of the project «$project» but of «${owner:-nobody}»" "give --namespace"
+  fi
+  environment=$label
+  check_prod_context
+  read_revisions "$project"
+  local revision=${newest[$project]}
+  if [ -z "$revision" ]; then return; fi
+  deployed_value "$project" "$revision" image repository
+  image_name=$reply
+  deployed_value "$project" "$revision" image tag
+  image_tag=$reply
+  deployed_value "$project" "$revision" image digest
+  asked_digest=$reply
+  deployed_value "$project" "$revision" ingress host
+  base_url=$reply
+}

@@ -8,7 +8,7 @@ confirm_uninstall() {
   if [ ! -t 0 ]; then fail 2 "--uninstall: got no terminal to ask on, allowed: --yes" "it would remove $what"; fi
   local answer
   printf 'This removes %s in the context %s.\nType the project name to go on: ' "$what" "$context" >&3
-  IFS= read -r answer
+  IFS= read -r answer || true
   if [ "$answer" != "$project" ]; then fail 2 "--uninstall: got «$answer», allowed: «$project»" "nothing was removed"; fi
 }
 

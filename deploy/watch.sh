@@ -23,7 +23,7 @@ await_rollout() {
     if observe "$kind" "$release"; then
       line=$(rollout_line)
     elif is_denied; then
-      rollout_fault="the API server no longer takes the credentials: $(last_words)"
+      suspect denied "$suspect_seconds" "the API server no longer takes the credentials: $(last_words)"
     fi
     if [ -n "$line" ] && { [ "$line" != "$shown" ] || [ $((SECONDS - shown_at)) -ge "$status_line_seconds" ]; }; then
       note "$kind $release: $line"

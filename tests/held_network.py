@@ -164,10 +164,13 @@ class Network:
         self.commands = commands
         self.under_way = 0
         self.connection_pool = self
+        self.disconnected: list[int] = []
+        """Each time that the connection was closed: how many commands were under way."""
 
     async def disconnect(self, *, inuse_connections: bool) -> None:
-        """Nothing is under way then, and a new connection is like an old one."""
+        """A new connection is like an old one."""
         assert not inuse_connections
+        self.disconnected.append(self.under_way)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any command of redis-py
         async def send(*arguments: object, **options: object) -> object:
@@ -201,6 +204,7 @@ class HeldCounter:
         network: Any = Network(server, self.commands)
         reading_network: Any = Network(server, self.reads)
         self.network: Network = network
+        self.reading_network: Network = reading_network
         self.counter = Counter(network, reading_network, "counter", TIMEOUT, patience, self.on_failure)
 
     def on_failure(self, reason: str) -> None:

@@ -79,3 +79,18 @@ def test_the_end_of_the_counter_ends_the_read(held: HeldCounter) -> None:
     held.loop.run_until_complete(held.counter.aclose())
     held.loop.turn()
     assert held.awaited_read is None
+
+
+def test_a_batch_that_fails_ends_no_read_that_is_under_way(held: HeldCounter) -> None:
+    """The client of a Cluster has no other way to look up anew than to close all its connections."""
+    held.registered()
+    readers = held.read()
+    held.come()
+    held.break_off(arrived=False)
+    assert held.network.disconnected == [0]
+    assert held.reading_network.disconnected == []
+    held.answer_read()
+    assert readers[0].result() == 1
+    # The next one finds where the counter is by now.
+    held.read()
+    assert held.reading_network.disconnected == [0]

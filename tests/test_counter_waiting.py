@@ -209,7 +209,13 @@ def test_the_end_of_the_process_turns_away_who_waits(held: HeldCounter) -> None:
     tasks = held.come() + held.read()
     held.loop.pass_time(0.01)
     tasks += held.come() + held.read()
-    held.loop.run_until_complete(held.counter.aclose())
+
+    async def end() -> int:
+        await held.counter.aclose()
+        return held.network.under_way + held.reading_network.under_way
+
+    # Their clients are closed next.
+    assert held.loop.run_until_complete(end()) == 0
     held.loop.turn()
     assert [reason(task) for task in tasks] == ["stopping"] * 4
     assert held.awaited is held.awaited_read is None

@@ -114,3 +114,25 @@ async def test_a_key_that_holds_no_number_is_no_trouble_of_the_server(
     redis = make_redis(settings)
     assert await Health(redis, "counter", 0.3).redis_trouble() is None
     await redis.aclose()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("command", "trouble"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), "read only"),
+        (("CONFIG", "SET", "maxmemory", "1"), "out of memory"),
+        (("ACL", "SETUSER", "default", "-setrange"), "authentication"),
+    ],
+)
+async def test_a_server_that_answers_a_ping_and_counts_nothing_is_in_trouble(
+    settings: Settings, valkey: ValkeyServer, command: tuple[str, ...], trouble: str
+) -> None:
+    redis = make_redis(settings)
+    health = Health(redis, "counter", 0.3)
+    assert await health.redis_trouble() is None
+    await asyncio.sleep(REUSE_SECONDS)
+    with valkey.client as client:
+        client.execute_command(*command)
+    assert await health.redis_trouble() == trouble
+    await redis.aclose()

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -209,25 +210,29 @@ async def with_tls_in_front(
         await asyncio.gather(*filter(None, forwarding), return_exceptions=True)
 
 
-@pytest.mark.gen_test(timeout=10)
+@pytest.mark.gen_test(timeout=20)
 @pytest.mark.parametrize("as_url", [False, True])
 async def test_tls_is_verified_both_ways(
     valkey: ValkeyServer, certificates: Certificates, *, as_url: bool
 ) -> None:
     async def use(port: int) -> None:
-        url = SecretStr(f"rediss://{LOOPBACK}:{port}")
-        where = (
-            {"redis_url": url} if as_url else {"redis_host": LOOPBACK, "redis_port": port, "redis_tls": True}
-        )
+        def at(host: str) -> dict[str, Any]:
+            url = SecretStr(f"rediss://{host}:{port}")
+            return (
+                {"redis_url": url} if as_url else {"redis_host": host, "redis_port": port, "redis_tls": True}
+            )
+
+        where = at(LOOPBACK)
         authority = {"redis_tls_ca_file": certificates["ca.crt"]}
         identity = {
             "redis_tls_cert_file": certificates["one.crt"],
             "redis_tls_key_file": certificates["one.key"],
         }
         assert await count(Settings.model_validate(where | authority | identity)) == 1
-        for lacking in (identity, authority):
+        # Without the authority, without an identity, and by a name that is not the certificate's.
+        for wrong in (where | identity, where | authority, at("localhost") | authority | identity):
             with pytest.raises(CounterUnavailable) as raised:
-                await count(Settings.model_validate(where | lacking))
+                await count(Settings.model_validate(wrong))
             assert raised.value.reason == "connection"
         assert valkey.get("counter") == "1"
 

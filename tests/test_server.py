@@ -354,6 +354,14 @@ def test_a_port_in_use_is_one_clear_line(setting: str) -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["h..h", "h" * 64])
+def test_a_host_that_can_be_no_name_is_one_clear_line(host: str) -> None:
+    ended = run_to_end("app", HOST=host, PORT=0, ADMIN_PORT=0)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"visits: cannot listen on {host}:0: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_allowed_hosts_spare_the_probes(valkey: ValkeyServer, start_service: StartService) -> None:
     service = start_service(valkey, ALLOWED_HOSTS="visits.example.com, other.example.com").wait_until_ready()
     for host, status in (("visits.example.com", 200), ("VISITS.example.com:443", 200), ("evil.example", 400)):
@@ -394,6 +402,7 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
         b"" + b"u" * 5000 + b"\r\n\r\n",
         b"GET /\xc3\xa4\xe2\x80\xae HTTP/1.1\r\nHost: h\r\nX-Request-ID: odd\r\nUser-Agent: \xff\x80\r\n\r\n",
         b"GET http://me:hidden@h/absolute?hidden HTTP/1.1\r\nHost: h\r\nX-Request-ID: absolute\r\n\r\n",
+        b"GET http://me:hidden?@h/ HTTP/1.1\r\nHost: h\r\nX-Request-ID: ambiguous\r\n\r\n",
         b"A" * 5000 + b" / HTTP/1.1\r\nHost: h\r\nX-Request-ID: method\r\n\r\n",
         b"GET /refused?hidden HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\nX-Request-ID: refused\r\n"
         b"User-Agent: them\r\n\r\n0\r\n\r\n",
@@ -408,6 +417,7 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
     assert odd["path"].isascii()
     assert odd["user_agent"].isascii()
     assert service.line("request", request_id="absolute")["path"] == "h/absolute"
+    assert service.line("request", request_id="ambiguous")["path"] == ""
     assert service.line("request", request_id="method")["method"] == "A" * LONGEST_METHOD + "…"
     refused = service.line("request", request_id="refused", status=400)
     assert (refused["path"], refused["user_agent"]) == ("/refused", "them")

@@ -92,6 +92,14 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
             {"REDIS_TLS_CA_FILE": "/nope"},
             "REDIS_TLS_CA_FILE is '/nope', allowed: the path of a",
         ),
+        (
+            {"REDIS_TLS_CA_FILE": __file__},
+            "REDIS_TLS_CA_FILE is set, but REDIS_TLS is off, allowed: REDIS_TLS on",
+        ),
+        (
+            {"REDIS_TLS": "false", "REDIS_TLS_CERT_FILE": __file__, "REDIS_TLS_KEY_FILE": __file__},
+            "REDIS_TLS_CERT_FILE is set, but REDIS_TLS is off, allowed: REDIS_TLS on",
+        ),
         ({"REDIS_CLUSTER": "true", "REDIS_DB": "1"}, "REDIS_DB is 1, allowed: 0"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud', allowed: debug, info, warning or error"),
         ({"SECRETS_DIR": "/nope"}, "SECRETS_DIR is '/nope', allowed: a folder that exists"),

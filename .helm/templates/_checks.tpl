@@ -77,8 +77,10 @@
 {{- if gt $body $request }}
 {{- fail (printf "settings.BODY_TIMEOUT is %v s, above settings.REQUEST_TIMEOUT (%v s): who is slow to send would hold a place for longer than anybody who waits for an answer; lower the first, or raise the second" $body $request) }}
 {{- end }}
-{{- if lt $request (addf $absence 2) }}
-{{- fail (printf "settings.REQUEST_TIMEOUT is %v s, less than redis.absenceSeconds + 2 (%v s), so that visitors would get errors while Redis' pod is replaced: raise the first, or lower redis.absenceSeconds if they may" $request (addf $absence 2)) }}
+{{- /* The batch that meets the absence, and the first one after it, may each take a whole REDIS_TIMEOUT. */}}
+{{- $patience := addf $absence 1 (mulf $ping 2) }}
+{{- if lt $request $patience }}
+{{- fail (printf "settings.REQUEST_TIMEOUT is %v s, less than redis.absenceSeconds + 1 + 2 × settings.REDIS_TIMEOUT (%v s), so that visitors would get errors while Redis' pod is replaced: raise the first, or lower one of the others" $request $patience) }}
 {{- end }}
 {{- if ge $request $proxy }}
 {{- fail (printf "settings.REQUEST_TIMEOUT is %v s, not below ingress.proxySeconds (%v s): the controller would give up first and answer 504; lower the first, or raise the controller's time and tell it in ingress.proxySeconds" $request $proxy) }}

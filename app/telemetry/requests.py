@@ -49,8 +49,11 @@ class RequestTelemetry:
 def path_in(target: str) -> str:
     """Return a request's target without what may be secret: the query, and the password of a whole URL, which
     only a proxy should be sent."""
-    path = target.partition("?")[0]
-    return path if path.startswith("/") else path.rpartition("@")[2]
+    path, _, query = target.partition("?")
+    if path.startswith("/"):
+        return path
+    # Where an @ comes after the question mark, the first part may be the beginning of a password.
+    return path.rpartition("@")[2] if "@" in path or "@" not in query else ""
 
 
 def shown(text: str, longest: int) -> str:

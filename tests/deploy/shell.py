@@ -73,6 +73,8 @@ class Shell:
     def stub(self, tool: str, replies: Mapping[str, str | Reply | Sequence[str | Reply]]) -> None:
         """Answer calls whose arguments hold the key; the first key that fits counts."""
         cases = []
+        for old in self.folder.glob(f"{tool}-*"):
+            old.unlink()
         for number, (part, given) in enumerate(replies.items()):
             name = self.folder / f"{tool}-{number}"
             for count, one in enumerate([given] if isinstance(given, str | Reply) else given, 1):

@@ -84,6 +84,7 @@ def test_a_slow_answer_is_not_sure_and_says_so(shell: Shell, service: AnsweringS
     status, fault = ask(shell, service.url, slowest=0.1)
     assert status == 2
     assert fault.startswith("GET /version: no answer within 0.1 s: curl: (28)")
+    assert service.requests == ["GET /version"], "the first that is missing ends it"
 
 
 @pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])

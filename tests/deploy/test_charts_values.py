@@ -175,8 +175,13 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
             {"probes": {"readiness": {"failureThreshold": 3}}},
             ["after 4 s", "redis.absenceSeconds (5 s)", "raise probes.readiness.failureThreshold"],
         ),
-        (SERVICE, {"redis": {"absenceSeconds": 10}}, ["less than redis.absenceSeconds + 2 (12 s)"]),
-        (SERVICE, {"settings": {"REQUEST_TIMEOUT": 6.9}}, ["is 6.9 s", "redis.absenceSeconds + 2 (7 s)"]),
+        (SERVICE, {"redis": {"absenceSeconds": 10}}, ["less than redis.absenceSeconds + 1", "(12 s)"]),
+        (SERVICE, {"settings": {"REQUEST_TIMEOUT": 6.9}}, ["is 6.9 s", "(7 s)"]),
+        (
+            SERVICE,
+            {"settings": {"REDIS_TIMEOUT": 0.9, "REQUEST_TIMEOUT": 7.7}},
+            ["REQUEST_TIMEOUT is 7.7 s", "2 × settings.REDIS_TIMEOUT (7.8 s)"],
+        ),
         (SERVICE, {"settings": {"DRAIN_TIMEOUT": 9}}, ["DRAIN_TIMEOUT is 9 s", "one request may take 10 s"]),
         (SERVICE, {"settings": {"BODY_TIMEOUT": 11}}, ["BODY_TIMEOUT is 11 s", "REQUEST_TIMEOUT (10 s)"]),
         (

@@ -15,7 +15,7 @@ def with_record(shell: Shell, history: str, entries: str, **more: str | Reply | 
     replies = {name.replace("_", " "): reply for name, reply in more.items()}
     shell.stub(
         "kubectl",
-        {"get secrets": history, "get configmap": entries, "get lease": "7 me since"} | replies,
+        {"get secrets": history, "get configmap": entries, "get lease": "7 me since", **replies},
     )
 
 

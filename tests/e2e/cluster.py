@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+from tests.service import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,18 +56,6 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Answer:
-    status: int
-    body: str
-
-    @property
-    def json(self) -> dict[str, object]:
-        document = json.loads(self.body)
-        assert isinstance(document, dict)
-        return document
-
-
-@dataclass(frozen=True)
 class Project:
     """One project deployed to the cluster, in a namespace of its own name."""
 
@@ -96,7 +86,7 @@ class Project:
         try:
             connection.request(method, path, headers={"Host": self.host, "Accept": accept})
             response = connection.getresponse()
-            return Answer(response.status, response.read().decode())
+            return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
 
@@ -104,7 +94,8 @@ class Project:
         """Ask one pod, through the API server."""
         raw = f"/api/v1/namespaces/{self.name}/pods/{pod}:8000/proxy{path}"
         done = subprocess.run(["kubectl", "get", "--raw", raw], capture_output=True, text=True, check=False)
-        return Answer(200 if done.returncode == 0 else 503, done.stdout or done.stderr)
+        status = 200 if done.returncode == 0 else 503
+        return Answer(status, HTTPMessage(), (done.stdout or done.stderr).encode())
 
     def pods(self, component: str = "visits") -> list[str]:
         """Names of the pods that are ready and not ending."""

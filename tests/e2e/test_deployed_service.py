@@ -27,7 +27,7 @@ def test_the_page_answers_through_the_ingress_and_counts(project: Project) -> No
     assert page.returncode == 0
     assert '<span id="environment">DEV</span>' in page.stdout
     first = int(re.findall(r"Counter: (\d+)", page.stdout)[0])
-    second = int(re.findall(r"Counter: (\d+)", project.get("/", accept="text/html").body)[0])
+    second = int(re.findall(rb"Counter: (\d+)", project.get("/", accept="text/html").body)[0])
     assert second == first + 1
 
 

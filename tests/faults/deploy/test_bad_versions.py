@@ -1,4 +1,4 @@
-"""Versions that come up and answer badly, written by somebody who had not read what deploy.sh asks of a version.
+"""Versions that come up and answer badly, written by somebody who had not read what deploy.sh asks of one.
 
 What a fresh pod shows must reach nobody. What shows later, or only outside of a pod, must not stay.
 """

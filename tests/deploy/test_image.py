@@ -1,0 +1,125 @@
+"""The image's names: by content, by tag, by digest."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.shell import Reply, Shell, failure
+
+DIGEST = "sha256:" + "ab" * 32
+OTHER = "sha256:" + "cd" * 32
+IMAGE = {
+    "image_name": "registry.test:5000/shop",
+    "image_tag": "1.0",
+    "container_tool": "docker",
+    "build": "yes",
+}
+PLATFORM = "image_platform=(--platform linux/arm64)"
+
+
+def test_the_tag_of_an_image_names_its_content(shell: Shell) -> None:
+    assert shell.says(f"tag_of_image {DIGEST}", "image", **IMAGE) == "1.0-abababababab"
+
+
+def test_the_tag_of_an_image_fits(shell: Shell) -> None:
+    tag = shell.says(f"tag_of_image {DIGEST}", "image", image_tag="v" * 128)
+    assert len(tag) <= 128
+    assert tag.endswith("-abababababab")
+
+
+@pytest.mark.parametrize(
+    ("transfer", "file", "inspect"),
+    [
+        (f"1.0: digest: {DIGEST} size: 1234\n", "", ""),
+        (f"Digest: {DIGEST}\nStatus: Image is up to date\n", "", ""),
+        (f"1.0: digest: {OTHER} size: 1\nlatest: digest: {DIGEST} size: 2\n", "", ""),
+        ("", DIGEST, ""),
+        ("", "", f"registry.test:5000/other@{OTHER}\nregistry.test:5000/shop@{DIGEST}\n"),
+    ],
+    ids=["docker push", "docker pull", "the last one", "podman", "docker says nothing"],
+)
+def test_find_digest(transfer: str, file: str, inspect: str, shell: Shell) -> None:
+    shell.stub("docker", {"image inspect": inspect})
+    (shell.work / "transfer").write_text(transfer)
+    if file:
+        (shell.work / "digest").write_text(file)
+    assert (
+        shell.says("find_digest registry.test:5000/shop:1.0; echo $asked_digest", "image", **IMAGE) == DIGEST
+    )
+
+
+def test_no_digest_is_no_deploy(shell: Shell) -> None:
+    shell.stub("docker", {"image inspect": f"registry.test:5000/other@{OTHER}\n"})
+    (shell.work / "transfer").write_text("pushed\n")
+    done = shell.run("find_digest registry.test:5000/shop:1.0; echo on", "image", **IMAGE)
+    assert (done.status, done.stdout) == (4, "")
+
+
+def pushed(shell: Shell, push: str | Reply, **more: str) -> Reply:
+    shell.stub("docker", {"push": push, "pull": f"Digest: {DIGEST}\n", "tag": ""})
+    (shell.work / "image-id").write_text(f"{OTHER}\n")
+    call = f'{PLATFORM}; content_tag=1.0-abc; push_image; echo "$asked_digest"'
+    done = shell.run(call, "image", **(IMAGE | more))
+    return Reply(done.stdout.strip(), done.status, done.stderr)
+
+
+def test_what_this_build_made_is_pushed_under_its_own_name_first(shell: Shell) -> None:
+    """Another checkout may have given the local tag to another image meanwhile."""
+    assert pushed(shell, f"digest: {DIGEST} size: 1\n").out == DIGEST
+    name = "registry.test:5000/shop"
+    assert shell.calls("docker") == [
+        f"tag {OTHER} {name}:1.0-abc",
+        f"push {name}:1.0-abc",
+        f"tag {name}:1.0-abc {name}:1.0",
+        f"push {name}:1.0",
+    ]
+
+
+def test_what_is_not_built_is_pulled_for_the_nodes(shell: Shell) -> None:
+    assert pushed(shell, "", build="no").out == DIGEST
+    assert shell.calls("docker") == ["pull --platform linux/arm64 registry.test:5000/shop:1.0"]
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("denied: requested access to the resource is denied", "docker login registry.test:5000"),
+        ("tag invalid: The image tag '1.0' already exists and is immutable", "--no-build"),
+    ],
+)
+def test_a_failed_push_says_what_to_do(error: str, advice: str, shell: Shell) -> None:
+    done = pushed(shell, failure(error))
+    assert done.status == 4
+    assert advice in done.error
+
+
+def test_the_same_content_is_built_to_the_same_digest(shell: Shell) -> None:
+    text = 'echo "$SOURCE_DATE_EPOCH $BUILDX_NO_DEFAULT_ATTESTATIONS $*" >"$TMP/built"\n'
+    text += 'while [ "$1" != --iidfile ]; do shift; done\necho sha256:0123456789abcdef >"$2"\n'
+    shell.script("docker", f"#!/bin/sh\nTMP='{shell.folder}'\n{text}")
+    find = "find_commit() { commit=c0ffee commit_time=2026-01-01T00:00:00Z commit_seconds=1767225600; }"
+    call = f'{find}; {PLATFORM}; build_image 3>&1 >/dev/null; echo "$content_tag"'
+    assert shell.says(call, "image", **IMAGE) == "1.0-0123456789ab"
+    built = (shell.folder / "built").read_text()
+    assert built.startswith("1767225600 1 build --platform linux/arm64 --iidfile ")
+    assert "--build-arg GIT_COMMIT=c0ffee" in built
+
+
+def checksum(shell: Shell, folder: Path, **more: str) -> str:
+    call = "content_checksum"
+    return shell.says(f"root={folder}; {call}", "image", **(IMAGE | more))
+
+
+def test_the_checksum_is_of_what_the_image_is_made_of(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    (folder / "app" / "__pycache__").mkdir(parents=True)
+    for name in ["Dockerfile", "requirements.txt", ".dockerignore", "app/one.py", "app/two words.py"]:
+        (folder / name).write_text(name)
+    before = checksum(shell, folder)
+    (folder / "README.md").write_text("more")
+    (folder / "app" / "__pycache__" / "one.pyc").write_text("more")
+    assert checksum(shell, folder) == before
+    assert checksum(shell, folder, image_tag="1.1") != before
+    assert checksum(shell, folder, platform="linux/arm64") != before
+    (folder / "app" / "two words.py").write_text("changed")
+    assert checksum(shell, folder) != before

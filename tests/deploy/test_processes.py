@@ -1,0 +1,103 @@
+"""Signals, what is cleaned up, and what a person is told to do after an end in the middle."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.shell import Shell
+from tests.service import eventually
+
+FILES = ["lock", "forward", "candidate"]
+
+
+@pytest.mark.parametrize(
+    ("step", "changing", "advice", "rollback"),
+    [
+        ("build", "", "what runs in the cluster was not changed", False),
+        ("candidate", "", "what runs in the cluster was not changed", False),
+        ("Redis", "shop-redis", "the service was not changed; run the same command again", False),
+        ("watch", "shop", "the new version may be rolling out", True),
+        ("rollback", "shop", "the rollback may be half-way; finish it", True),
+        ("uninstall", "", "run the same command again to finish", False),
+    ],
+)
+def test_the_way_on_depends_on_what_was_changed(
+    step: str, changing: str, advice: str, rollback: bool, shell: Shell
+) -> None:
+    said = shell.says("way_on", current_step=step, changing=changing, namespace="other")
+    assert advice in said
+    assert said.endswith("./deploy.sh shop --rollback --context testing --namespace other") == rollback
+
+
+@pytest.fixture
+def running(shell: Shell) -> Iterator[subprocess.Popen[str]]:
+    """A deploy whose command takes a minute; its child and its $work are named on stdout."""
+    shell.stub("kubectl", {"delete pod": ""})
+    snippet = 'set_traps; echo "$work"; candidate_made=yes; current_step=build; run sleep 60'
+    process = subprocess.Popen(
+        shell.command(snippet, *FILES),
+        env=shell.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    return [int(child) for child in found.split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are looked up in /proc")
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
+)
+def test_a_signal_acts_at_once_and_leaves_nothing(
+    number: signal.Signals, status: int, running: subprocess.Popen[str], shell: Shell
+) -> None:
+    assert running.stdout is not None
+    work = Path(running.stdout.readline().strip())
+    eventually(lambda: bool(children(running)), "its command runs")
+    (child,) = children(running)
+    since = time.monotonic()
+    running.send_signal(number)
+    _, stderr = running.communicate(timeout=30)
+    assert running.returncode == status
+    assert time.monotonic() - since < 20
+    assert "interrupted in the step «build»\n       what runs in the cluster was not changed" in stderr
+    assert not work.exists()
+    assert not Path(f"/proc/{child}").exists()
+    assert len(shell.calls("kubectl", "delete pod")) == 1, "the candidate is removed"
+
+
+def test_a_command_that_fails_is_a_bug_with_its_place(shell: Shell) -> None:
+    done = shell.run('set_traps; echo why >"$work/error"; step build false', *FILES)
+    assert done.status == 1
+    assert "deploy.sh: bug: line " in done.stderr
+    assert '/deploy/output.sh: «"${@:2}"» ended with status 1\n' in done.stderr
+    assert done.stderr.endswith("       why\n")
+
+
+def test_what_cannot_be_cleaned_up_does_not_change_the_status(shell: Shell) -> None:
+    """No stub of kubectl answers here."""
+    done = shell.run('set_traps; candidate_made=yes; echo "$work"; fail 8 "it failed"', *FILES)
+    assert done.status == 8
+    assert not Path(done.stdout.strip()).exists()
+
+
+def test_a_command_keeps_its_status_and_its_input(shell: Shell) -> None:
+    assert shell.says('echo in | run cat; run bash -c "exit 7" || echo "$?"') == "in\n7"
+
+
+def test_a_child_does_not_hold_the_locks_pipe(shell: Shell) -> None:
+    """Its end would not be the deploy's end then."""
+    call = """exec 9>"$work/pipe"; run bash -c '{ : >&9; } 2>/dev/null && echo open || echo closed'"""
+    assert shell.says(call) == "closed"

@@ -1,0 +1,127 @@
+"""How a release is applied: once, under the lock, and told apart from what somebody else did."""
+
+import pytest
+
+from tests.deploy.shell import Done, Reply, Shell, failure
+
+FILES = ["charts", "record", "lock", "replicas", "release"]
+# What would be done with a failure is tested with rollback.sh.
+FAILED = 'service_failed() { echo "service $*"; exit 42; }; redis_failed() { echo "redis $*"; exit 43; }'
+AWAY = failure('Error: UPGRADE FAILED: Get "https://10.0.0.1:6443": dial tcp: connection refused')
+WEBHOOK = failure('Error: failed calling webhook "policy.test": dial tcp: connect: connection refused')
+APPLIED = 'Release "shop" has been upgraded.\nREVISION: 5\nSTATUS: deployed\n'
+DIFFERS = failure("", 1)
+MINE, OTHERS = "5 me then", "7 another@host-1-2 then"
+
+
+def applied(
+    shell: Shell,
+    upgrade: str | Reply | list[str | Reply],
+    history: str | list[str | Reply] = "4 d deployed\n",
+    lease: str | list[str | Reply] = MINE,
+    diff: str | Reply = DIFFERS,
+) -> Done:
+    shell.no_sleep()
+    shell.stub(
+        "kubectl",
+        {
+            "get secrets": history,
+            "get configmap": "4/d",
+            "get lease": lease,
+            "diff": diff,
+            "get --raw /readyz": "ok",
+        },
+    )
+    shell.stub(
+        "helm", {"upgrade": upgrade, "get manifest": "kind: Deployment\n", "rollback": "", "uninstall": ""}
+    )
+    (shell.work / "shop.yaml").write_text("kind: Deployment\n")
+    variables = {
+        "lock_identity": "me",
+        "redis_release": "shop-redis",
+        "asked_digest": "sha256:0123456789abcdef",
+    }
+    call = f'{FAILED}; apply_release shop chart --set a=b; echo "${{applied[shop]-none}} ${{changes[*]-}}"'
+    return shell.run(call, *FILES, **variables)
+
+
+def test_the_revision_that_was_applied_is_known(shell: Shell) -> None:
+    done = applied(shell, APPLIED)
+    assert done.stdout == "5 shop\n", done
+    (call,) = shell.calls("helm", "upgrade")
+    assert call.startswith("upgrade --install shop chart --history-max 10 --description :")
+    assert call.endswith(" 0123456789ab by me --set a=b")
+
+
+def test_nothing_is_applied_when_nothing_would_change(shell: Shell) -> None:
+    done = applied(shell, APPLIED, diff="")
+    assert done.stdout == "none \n", done
+    assert shell.calls("helm", "upgrade") == []
+
+
+def test_what_was_changed_by_hand_is_applied_again(shell: Shell) -> None:
+    assert applied(shell, APPLIED, diff=DIFFERS).stdout == "5 shop\n"
+
+
+def test_what_cannot_be_changed_is_refused_before_helm_tries(shell: Shell) -> None:
+    done = applied(shell, APPLIED, diff=failure("spec.clusterIP: field is immutable", 2))
+    assert (done.status, done.stdout) == (6, "")
+    assert shell.calls("helm", "upgrade") == []
+
+
+def test_an_api_server_that_was_away_is_asked_again(shell: Shell) -> None:
+    assert applied(shell, [AWAY, APPLIED]).stdout == "5 shop\n"
+
+
+def test_it_is_asked_three_times_and_no_more(shell: Shell) -> None:
+    """Each try may leave a failed revision, and Helm keeps ten."""
+    assert applied(shell, AWAY).status == 6
+    assert len(shell.calls("helm", "upgrade")) == 3
+
+
+@pytest.mark.parametrize(
+    "error", [WEBHOOK, failure("Error: timeoutSeconds: invalid"), failure("Error: oneOf failed")]
+)
+def test_a_refusal_is_not_asked_again(error: Reply, shell: Shell) -> None:
+    assert applied(shell, error).status == 6
+    assert len(shell.calls("helm", "upgrade")) == 1
+
+
+def test_between_two_tries_the_lock_must_still_be_ours(shell: Shell) -> None:
+    done = applied(shell, [AWAY, APPLIED], lease=[MINE, OTHERS])
+    assert done.status == 5
+    assert len(shell.calls("helm", "upgrade")) == 1
+
+
+def test_a_failure_that_left_a_revision_is_rolled_back(shell: Shell) -> None:
+    done = applied(shell, failure("Error: quota"), history=["4 d deployed\n", "4 d deployed\n5 e failed\n"])
+    assert (done.status, done.stdout) == (42, "service 6 helm could not apply shop: Error: quota\n")
+
+
+PENDING = "4 d deployed\n5 e pending-upgrade\n"
+
+
+@pytest.mark.parametrize(
+    ("history", "what"),
+    [(PENDING, "roll back shop 4"), ("1 a pending-install\n", "uninstall shop"), ("4 d failed\n", "")],
+)
+def test_a_release_left_in_the_middle_is_recovered(history: str, what: str, shell: Shell) -> None:
+    shell.stub("kubectl", {"get secrets": history, "get configmap": "4/d"})
+    call = "roll_back() { echo roll back $*; }; uninstall_release() { echo uninstall $*; }"
+    call += "; read_revisions shop; recover_pending shop"
+    assert shell.says(call, *FILES) == what
+
+
+@pytest.mark.parametrize(("now", "written"), [("built", 1), ("edited meanwhile", 0)])
+def test_the_content_is_recorded_only_as_it_was_built(now: str, written: int, shell: Shell) -> None:
+    """An edit during the rollout was not deployed."""
+    shell.stub(
+        "kubectl", {"get secrets": "4 d deployed", "get configmap": "", "get lease": MINE, "patch": ""}
+    )
+    call = (
+        f'read_revisions shop; smoke_test() {{ :; }}; content_checksum() {{ echo "{now}"; }}; smoke_service'
+    )
+    variables = {"lock_identity": "me", "content": "built", "asked_digest": "sha256:ab"}
+    shell.says(call, *FILES, **variables)
+    assert len(shell.calls("kubectl", '"content":"built sha256:ab"')) == written
+    assert len(shell.calls("kubectl", '"service":"4/d"')) == 1

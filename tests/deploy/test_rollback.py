@@ -1,0 +1,157 @@
+"""What happens when a version failed: the one before is restored, or it is said why not."""
+
+import pytest
+
+from tests.deploy.shell import Done, Reply, Shell, failure
+
+FILES = ["charts", "record", "lock", "replicas", "release", "evidence", "rollback"]
+VALUES = "image:\n  digest: sha256:{0}\ningress:\n  host: host-{0}.test\n"
+# The watch, the smoke test and the evidence are tested elsewhere; here, what they are asked.
+PARTS = """await_rollout() { echo "watch $*"; return ${watch_status-0}; }
+smoke_test() { echo "smoke $*"; return ${smoke_status-0}; }
+save_evidence() { echo "evidence $1"; evidence=saved; }
+note_room() { :; }
+read_baseline() { :; }
+read_installed() { :; }
+rollout_fault=stuck smoke_fault=wrong
+"""
+
+
+def rolled_back(
+    shell: Shell,
+    call: str,
+    history: str | list[str | Reply],
+    entries: str | list[str | Reply],
+    **more: object,
+) -> Done:
+    shell.stub(
+        "kubectl",
+        {"get secrets": history, "get configmap": entries, "get lease": "5 me then", "patch configmap": ""},
+    )
+    revisions = {f"get values shop --revision {one}": VALUES.format(one) for one in (1, 2, 3)}
+    shell.stub("helm", {**revisions, "get manifest": "kind: Deployment\n  replicas: 3\n", "rollback": ""})
+    variables = {"lock_identity": "me", "redis_release": "shop-redis", "base_url": "new.test", **more}
+    return shell.run(f"{PARTS}\n{call}", *FILES, **variables)
+
+
+FAILED = "1 a superseded\n2 b superseded\n3 c failed\n"
+
+
+def test_the_version_before_is_restored_and_tested_at_its_own_host(shell: Shell) -> None:
+    after = FAILED + "4 d deployed\n"
+    done = rolled_back(
+        shell,
+        "service_failed 8 'it failed'",
+        [FAILED, after],
+        "1/a 2/b",
+    )
+    assert done.status == 8, done
+    assert done.stdout.splitlines() == [
+        "evidence shop",
+        "watch deployment shop ",
+        "smoke host-2.test sha256:2 serving",
+    ]
+    assert [call.split()[:3] for call in shell.calls("helm", "rollback")] == [["rollback", "shop", "2"]]
+    assert shell.calls("kubectl", '"service":"1/a 2/b 4/d/2"'), "the copy is marked, and what it copies"
+    assert "revision 2 was restored and verified as revision 4; evidence: saved" in done.stderr
+
+
+def test_without_a_record_the_one_that_served_is_restored(shell: Shell) -> None:
+    done = rolled_back(shell, "service_failed 9 'it failed'", [FAILED, FAILED + "4 d deployed\n"], "")
+    assert done.status == 9
+    assert [call.split()[2] for call in shell.calls("helm", "rollback")] == ["2"]
+    assert shell.calls("kubectl", "patch") == [], "what was never verified does not become so"
+
+
+NOT_RESTORED = {
+    "nothing before": ("1 a failed\n", "", {}, "there is no earlier revision"),
+    "the verified one runs": (FAILED, "3/c", {}, "revision 3, the last verified one, is what runs"),
+    "somebody else upgraded": (
+        FAILED,
+        "1/a",
+        {"applied": "2"},
+        "somebody else changed shop meanwhile (revision 3)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_RESTORED)
+def test_nothing_is_rolled_back(case: str, shell: Shell) -> None:
+    history, entries, variables, why = NOT_RESTORED[case]
+    call = "applied[shop]=2; service_failed 8 'it failed'" if variables else "service_failed 8 'it failed'"
+    done = rolled_back(shell, call, history, entries)
+    assert done.status == 10
+    assert why in done.stderr
+    assert shell.calls("helm", "rollback") == []
+
+
+@pytest.mark.parametrize(("part", "why"), [("watch_status", "stuck"), ("smoke_status", "wrong")])
+@pytest.mark.parametrize("call", ["service_failed 8 'it failed'", "rollback_service"])
+def test_a_rollback_that_fails_too_ends_with_10(call: str, part: str, why: str, shell: Shell) -> None:
+    done = rolled_back(shell, call, FAILED, "1/a 2/b", **{part: 1}, rollback_revision="")
+    assert done.status == 10
+    assert f"revision 2 could not be restored: {why}" in done.stderr
+    assert shell.calls("kubectl", "patch") == [], "it is not marked"
+
+
+@pytest.mark.parametrize(("target", "status"), [("7", 43), ("", 10)])
+def test_redis_that_cannot_be_restored_is_told_apart(target: str, status: int, shell: Shell) -> None:
+    history = "1 a superseded\n2 b failed\n" if target else "2 b failed\n"
+    done = rolled_back(shell, "redis_failed 43 'it failed'", [history, history + "3 c deployed\n"], "1/a")
+    assert done.status == status
+    assert ("revision 1 of shop-redis is restored, the service is unchanged" in done.stderr) == bool(target)
+
+
+VERIFIED = "1 a superseded\n2 b superseded\n3 c deployed\n"
+
+
+@pytest.mark.parametrize(
+    ("history", "entries", "asked", "target"),
+    [
+        (VERIFIED, "1/a 2/b 3/c", "", "2"),
+        (VERIFIED, "1/a 2/b 3/c", "1", "1"),
+        # After v3 -> v2, back again is v1.
+        (VERIFIED + "4 d deployed\n", "1/a 2/b 3/c 4/d/2", "", "1"),
+        # Revision 3 copies 2: going to 2 would change nothing.
+        (VERIFIED, "1/a 2/b 3/c/2", "", "1"),
+    ],
+)
+def test_rollback_goes_back_each_time(
+    history: str, entries: str, asked: str, target: str, shell: Shell
+) -> None:
+    done = rolled_back(shell, "rollback_service", history, entries, rollback_revision=asked)
+    assert done.status == 0, done
+    assert [call.split()[2] for call in shell.calls("helm", "rollback")] == [target]
+    assert f"smoke host-{target}.test sha256:{target} serving" in done.stdout
+
+
+@pytest.mark.parametrize(("entries", "asked"), [("3/c", ""), ("", ""), ("1/a 3/c", "2"), ("1/a 3/c", "9")])
+def test_rollback_goes_only_to_a_verified_revision(entries: str, asked: str, shell: Shell) -> None:
+    done = rolled_back(shell, "rollback_service", VERIFIED, entries, rollback_revision=asked)
+    assert done.status == 10
+    assert "./deploy.sh shop --history --context testing" in done.stderr
+    assert shell.calls("helm", "rollback") == []
+
+
+def test_a_rollback_that_helm_refuses(shell: Shell) -> None:
+    call = 'roll_back() { echo no >"$work/error"; return 1; }; rollback_service'
+    done = rolled_back(shell, call, VERIFIED, "1/a 3/c", rollback_revision="")
+    assert done.status == 10
+    assert "helm rollback failed: no" in done.stderr
+
+
+def test_a_rollback_needs_the_lock(shell: Shell) -> None:
+    done = rolled_back(
+        shell, "rollback_service", VERIFIED, "1/a 3/c", rollback_revision="", lock_identity="another"
+    )
+    assert done.status == 5
+    assert shell.calls("helm", "rollback") == []
+
+
+def test_an_api_server_that_is_away_during_helms_rollback_is_asked_again(shell: Shell) -> None:
+    shell.no_sleep()
+    shell.stub("helm", {"rollback": [failure("Error: unexpected EOF"), ""]})
+    shell.stub("kubectl", {"get secrets": VERIFIED, "get configmap": "1/a"})
+    shell.says("read_revisions shop; roll_back shop 1", *FILES)
+    (_, call) = shell.calls("helm", "rollback")
+    assert call == "rollback shop 1 --history-max 12", "Helm must not forget what it goes back to"

@@ -1,0 +1,105 @@
+"""What the smoke test calls a bad version, and what it does not."""
+
+import pytest
+
+from tests.deploy.shell import Done, Reply, Shell
+
+FILES = ["record", "forward", "good_answers", "answers", "entrance", "smoke"]
+# Entrances and answers are tested elsewhere; here, what follows from them.
+PARTS = """find_entrance() {
+  entrance=there entrance_options=(--there) entrance_is_service=''
+  return ${none-0}
+}
+forward_to_service() { entrance_options=(--service); return ${no_service-0}; }
+ask_answers() {
+  asked=$((asked + 1))
+  echo "$*"
+  case "$*" in
+    *--service*) answer_fault=$service_fault; return "$service_status" ;;
+  esac
+  answer_fault=$fault
+  if [ "$asked" -gt "$bad_times" ]; then return 0; fi
+  return "$bad_status"
+}
+asked=0 fault='GET /: answer 1 was wrong' bad_status=1 bad_times=0 service_status=0 service_fault=''
+"""
+
+
+def smoked(shell: Shell, more: str = "") -> Done:
+    shell.no_sleep()
+    call = 'status=0; smoke_test shop.test sha256:ab shared || status=$?; echo "$status $asked $smoke_fault"'
+    return shell.run(f"{PARTS}\n{more}\n{call}", *FILES)
+
+
+def ended(shell: Shell, more: str = "") -> str:
+    done = smoked(shell, more)
+    assert done.status == 0, done
+    return done.stdout.splitlines()[-1]
+
+
+def test_good_answers_end_it(shell: Shell) -> None:
+    assert ended(shell) == "0 1 "
+    assert smoked(shell).stdout.splitlines()[0] == "shared sha256:ab http://shop.test --there"
+
+
+def test_a_wrong_answer_ends_it_at_once(shell: Shell) -> None:
+    assert ended(shell, "bad_times=9") == "1 1 GET /: answer 1 was wrong"
+
+
+def test_what_is_not_sure_is_asked_again(shell: Shell) -> None:
+    assert ended(shell, "bad_times=2 bad_status=2").startswith("0 3 ")
+    assert ended(shell, "bad_times=9 bad_status=2").startswith("1 3 ")
+
+
+def test_while_old_pods_answer_the_version_is_not_blamed(shell: Shell) -> None:
+    """The first question is which version answers."""
+    assert ended(shell, "fault='GET /version: another digest' bad_times=9").startswith("0 10 ")
+
+
+def test_the_old_pods_do_not_answer_for_ever(shell: Shell) -> None:
+    assert ended(shell, "fault='GET /version: another digest' bad_times=99 smoke_seconds=0").startswith(
+        "1 1 "
+    )
+
+
+def test_what_nobody_can_reach_is_not_a_bad_version(shell: Shell) -> None:
+    done = smoked(shell, 'none=1; echo unreachable >"$work/error"')
+    assert done.stdout == "0 0 \n"
+    assert "nobody asked them" in done.stderr
+
+
+BAD_ENTRANCE = "entrance_was_good=no bad_times=9 bad_status=2"
+
+
+def test_an_entrance_that_was_bad_before_is_not_the_versions_fault(shell: Shell) -> None:
+    done = smoked(shell, BAD_ENTRANCE)
+    assert done.stdout.splitlines()[-1].startswith("0 4 ")
+    assert "the entrance does not, and did not before" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more", ["service_status=1", "no_service=1", "bad_status=1", "entrance_was_good=yes"]
+)
+def test_but_the_service_itself_must_answer_well(more: str, shell: Shell) -> None:
+    assert ended(shell, f"{BAD_ENTRANCE} {more}").startswith("1 ")
+
+
+@pytest.mark.parametrize(("environment", "status"), [("prod", "1"), ("dev", "0")])
+def test_in_prod_the_certificate_must_be_trusted(environment: str, status: str, shell: Shell) -> None:
+    said = ended(shell, f"environment={environment} untrusted_fault='not trusted'")
+    assert said.split()[0] == status
+
+
+@pytest.mark.parametrize(
+    ("reply", "verified", "good"),
+    [("200 ", "4", "yes"), ("503 ", "4", "no"), ("302 https://sso.test/", "4", "no"), ("200 ", "", "")],
+)
+def test_the_entrance_is_tried_before_the_change(reply: str, verified: str, good: str, shell: Shell) -> None:
+    shell.stub("curl", {"": Reply(reply)})
+    call = f'verified[shop]="{verified}"; read_baseline shop.test; echo "$entrance_was_good"'
+    assert shell.says(f"{PARTS}\n{call}", *FILES) == good
+
+
+def test_in_prod_a_certificate_that_is_not_trusted_is_refused_before_the_change(shell: Shell) -> None:
+    call = "verified[shop]=4; untrusted_fault='not trusted'; environment=prod; read_baseline shop.test"
+    assert shell.run(f"{PARTS}\n{call}", *FILES).status == 3

@@ -1,0 +1,70 @@
+"""What --status, --history and the summary tell."""
+
+import pytest
+
+from tests.deploy.rollouts import deployment
+from tests.deploy.shell import Shell, failure
+
+KNOWN = {"redis_release": "shop-redis", "base_url": "shop.test", "image_name": "visits", "image_tag": "1.0"}
+
+
+def status(shell: Shell, **replies: str) -> dict[str, str]:
+    answers = {"get secrets": "4 d deployed\n", "get configmap": "4/d", "get deployment": deployment()}
+    shell.stub(
+        "kubectl", {**{name.replace("_", " "): one for name, one in replies.items()}, **answers, "get": ""}
+    )
+    said = shell.says("show_status", "record", "lock", "watch", "status", asked_digest="sha256:ab", **KNOWN)
+    return {line[:16].strip(): line[17:] for line in said.splitlines()}
+
+
+def test_what_runs(shell: Shell) -> None:
+    told = status(shell)
+    assert told["shop"] == "revision 4 (deployed), verified: 4"
+    assert told["deployment"] == "complete, 3 of 3 available"
+    assert told["image"] == "visits:1.0@sha256:ab"
+    assert told["lock"] == "free"
+    assert "candidate" not in told
+
+
+@pytest.mark.parametrize(("tls", "url"), [("", "http://shop.test/"), ("[{}]", "https://shop.test/")])
+def test_the_url_has_the_scheme_of_its_ingress(tls: str, url: str, shell: Shell) -> None:
+    assert status(shell, get_ingress=tls)["URL"] == url
+
+
+def test_what_a_killed_deploy_left_is_named(shell: Shell) -> None:
+    told = status(shell, get_pod_shop_candidate="then", get_lease="5 me@host then")
+    assert told["lock"] == "me@host, since then"
+
+
+def test_a_candidate_that_was_left_is_named(shell: Shell) -> None:
+    told = status(shell, **{"get pod shop-candidate": "then"})
+    assert told["candidate"] == "shop-candidate, since then; the next deploy removes it"
+
+
+def test_history_says_what_was_verified(shell: Shell) -> None:
+    shell.stub("kubectl", {"get secrets": "3 c superseded\n13 m deployed\n", "get configmap": "13/m"})
+    shell.stub("helm", {"history": "REVISION  STATUS\n3  superseded\n13  deployed\n"})
+    lines = shell.run("show_history", "record", "status").stdout.splitlines()
+    assert [line.startswith("verified ") for line in lines] == [False, False, True]
+
+
+def test_history_of_nothing_is_refused(shell: Shell) -> None:
+    shell.stub("kubectl", {"get": ""})
+    assert shell.run("show_history", "record", "status").status == 3
+
+
+def test_a_status_that_cannot_be_read_is_no_empty_one(shell: Shell) -> None:
+    shell.stub("kubectl", {"get": failure("error: You must be logged in to the server (Unauthorized)")})
+    assert shell.run("show_status", "record", "lock", "watch", "status", asked_digest="", **KNOWN).status == 3
+
+
+@pytest.mark.parametrize(
+    ("entries", "back"),
+    [("3/c 4/d", "./deploy.sh shop --rollback --context testing --namespace other"), ("4/d", "none")],
+)
+def test_the_summary_tells_the_way_back(entries: str, back: str, shell: Shell) -> None:
+    shell.stub("kubectl", {"get secrets": "3 c superseded\n4 d deployed\n", "get configmap": entries})
+    call = "changes=(); asked_digest=sha256:ab scheme=https; read_revisions shop; show_summary"
+    said = shell.says(call, "record", "summary", namespace="other", **KNOWN)
+    assert f"  way back   {back}\n" in said
+    assert "  changed    nothing: what runs is what was asked\n" in said
