@@ -161,7 +161,7 @@ def test_the_cluster_was_full_before(installed: Deployment, tmp_path: Path) -> N
         assert len(project.pods()) == 4
     finally:
         seats.remove()
-    installed.deploys("15.2.2", "--no-candidate")
+        installed.deploys("15.2.2", "--no-candidate")
 
 
 @contextmanager
