@@ -30,6 +30,10 @@ await_rollout() {
       shown=$line shown_at=$SECONDS
     fi
     if [ -n "$line" ] && rollout_is_complete "$least"; then return 0; fi
+    # A pod for which there was no room before waits as it did, while old ones still go.
+    if [ -n "$least" ] && [ "$updated" = "$wanted" ] && [ "$available" -ge "$least" ]; then
+      case $rollout_fault in *'no node can take it'*) rollout_fault='' ;; esac
+    fi
     if [ -n "$rollout_fault" ]; then return 1; fi
     if [ "$SECONDS" -ge "$deadline" ]; then
       rollout_fault="not complete after $timeout s (--timeout): ${line:-$(last_words)}$(last_warning)"

@@ -14,9 +14,8 @@ BUSY_REGISTRY = "ImagePullBackOff Back-off pulling image: 503 Service Unavailabl
 def observed(shell: Shell, *moments: tuple[int, str], what: str = "deployment shop", **events: str) -> str:
     """What rollout_fault is after observations, each at a second."""
     replies: list[str | Reply] = [lines for _, lines in moments]
-    shell.stub(
-        "kubectl", {"get events": events.get("reasons", ""), "logs": "the last words\n", "get": replies}
-    )
+    events_of_pod = {"get pod ": "uid-of-pod", "uid=uid-of-pod": events.get("reasons", "")}
+    shell.stub("kubectl", {**events_of_pod, "logs": "the last words\n", "get": replies})
     # Unset first, a clock is a number that stands still.
     steps = [f"SECONDS={second}; observe {what}" for second, _ in moments]
     return shell.says("\n".join(["since=()", "unset SECONDS", *steps, 'echo "$rollout_fault"']), "watch")
@@ -86,6 +85,19 @@ def test_a_node_that_is_being_added_is_waited_for(reason: str, shell: Shell) -> 
     reasons = f"FailedScheduling {reason}"
     assert observed(shell, (100, lines), (279, lines), reasons=reasons) == ""
     assert "no node" in observed(shell, (100, lines), (280, lines), reasons=reasons)
+
+
+@pytest.mark.parametrize(
+    ("least", "said"),
+    [("2", "complete"), ("3", "pod p: no node can take it: 0/3 nodes"), ("", "pod p: no node")],
+)
+def test_a_pod_that_had_no_room_before_has_none_after(least: str, said: str, shell: Shell) -> None:
+    """While old pods still go; were it a fault, no rollback in a full cluster could succeed."""
+    waits = SETS + SUSPECTS["no node"][0]
+    moments: list[str | Reply] = [deployment(available=2, all=left) + waits for left in (4, 4, 3)]
+    shell.stub("kubectl", {"get pod ": "uid", "get events": "", "get": moments})
+    awaited = f'await_rollout deployment shop {least} && echo complete || echo "$rollout_fault"'
+    assert shell.says(f"unschedulable_seconds=0\n{awaited}", "watch").startswith(said)
 
 
 def test_a_quota_counts_when_it_lasts(shell: Shell) -> None:

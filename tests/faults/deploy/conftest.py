@@ -122,8 +122,8 @@ class Load(NamedTuple):
     least_a_second: int
 
 
-STEADY = Load(visitors=7, least_a_second=20)
-BUSY = Load(visitors=35, least_a_second=100)
+STEADY = Load(visitors=10, least_a_second=20)
+BUSY = Load(visitors=40, least_a_second=100)
 """For versions: what one answer in many shows must be seen."""
 
 NOTHING_CHANGED = (2, 3, 4, 5)

@@ -41,7 +41,7 @@ def test_its_volume_is_missing(installed: Deployment, tmp_path: Path) -> None:
     values = values_file(tmp_path, {"extraVolumes": [volume], "extraVolumeMounts": [mount]})
     says = 'FailedMount: MountVolume.SetUp failed for volume "theirs" : secret "none-such" not found'
     with fault("candidate: a volume's Secret is missing", installed, 8, says, changes_nothing=True) as line:
-        line.run = installed.run("10.1.1", "--values", str(values), DEPLOY_CANDIDATE_SECONDS="10")
+        line.run = installed.run("10.1.1", "--values", str(values), "--timeout", "10")
 
 
 def test_the_nodes_cannot_pull_it(installed: Deployment) -> None:

@@ -52,12 +52,11 @@ def test_karpenter_adds_a_node(
     name = installed.project.name
     values = values_file(tmp_path, {"nodeSelector": {f"faults.test/{name}": "new"}})
     with fault("a node is added meanwhile (Karpenter)", installed, 0) as line:
-        short = {"DEPLOY_UNSCHEDULABLE_SECONDS": "6", "DEPLOY_CANDIDATE_SECONDS": "10"}
-        line.run = installed.start("15.0.0", "--values", str(values), **short)
+        line.run = installed.start("15.0.0", "--values", str(values), DEPLOY_UNSCHEDULABLE_SECONDS="6")
         line.run.await_step("candidate")
         eventually(lambda: unschedulable(installed) != "", "the candidate finds no node", 30)
         nominated(installed, f"{name}-candidate")
-        # Longer than it would wait without the event, and than a candidate may take: the length of the fault.
+        # Longer than it would wait without the event: the length of the fault.
         time.sleep(12)
         assert not line.run.ended, line.run.output
         assert unschedulable(installed) != ""
@@ -162,7 +161,7 @@ def test_the_cluster_was_full_before(installed: Deployment, tmp_path: Path) -> N
         assert len(project.pods()) == 4
     finally:
         seats.remove()
-    installed.deploys("15.2.2", "--no-candidate")
+        installed.deploys("15.2.2", "--no-candidate")
 
 
 @contextmanager

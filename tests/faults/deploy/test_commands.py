@@ -53,7 +53,7 @@ def test_the_oldest_kubectl_and_buildkit(installed: Deployment, tmp_path: Path) 
 
 
 SYSTEM_TOOLS = """
-awk cat cp cut date diff dirname env find grep head id mkdir mktemp od
+awk base64 cat cp cut date diff dirname env find grep gzip head id mkdir mktemp od
 rm sed sleep sort tail tr uname wc xargs
 """
 
