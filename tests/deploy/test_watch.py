@@ -15,7 +15,13 @@ def observed(shell: Shell, *moments: tuple[int, str], what: str = "deployment sh
     """What rollout_fault is after observations, each at a second."""
     replies: list[str | Reply] = [lines for _, lines in moments]
     shell.stub(
-        "kubectl", {"get events": events.get("reasons", ""), "logs": "the last words\n", "get": replies}
+        "kubectl",
+        {
+            "get events": events.get("reasons", ""),
+            "get pod ": "uid",
+            "logs": "the last words\n",
+            "get": replies,
+        },
     )
     # Unset first, a clock is a number that stands still.
     steps = [f"SECONDS={second}; observe {what}" for second, _ in moments]
@@ -165,7 +171,7 @@ def test_an_object_that_is_gone_is_not_observed(shell: Shell) -> None:
 def awaited(shell: Shell, replies: list[str | Reply], **variables: object) -> tuple[int, str]:
     shell.no_sleep()
     events = "Pulled: an image\nFailedMount: secret not found\n"
-    shell.stub("kubectl", {"get events": events, "get": replies})
+    shell.stub("kubectl", {"get events": events, "get pod ": "uid", "get": replies})
     done = shell.run(
         'status=0; await_rollout deployment shop || status=$?; echo "$status $rollout_fault"',
         "watch",
@@ -182,11 +188,26 @@ def test_it_is_awaited_until_it_is_complete(shell: Shell) -> None:
     assert len(shell.calls("kubectl")) == 4
 
 
-def test_credentials_that_expired_end_the_wait_at_once(shell: Shell) -> None:
-    expired = failure("error: You must be logged in to the server (Unauthorized)")
-    status, fault = awaited(shell, [deployment(updated=1), expired])
+EXPIRED = failure("error: You must be logged in to the server (Unauthorized)")
+
+
+def test_credentials_that_expired_end_the_wait(shell: Shell) -> None:
+    status, fault = awaited(shell, [deployment(updated=1), EXPIRED], suspect_seconds=1)
     assert status == 1
     assert fault.startswith("the API server no longer takes the credentials: ")
+
+
+def test_credentials_that_are_refused_for_a_moment_do_not(shell: Shell) -> None:
+    """An API server that starts does not know everybody yet."""
+    assert awaited(shell, [deployment(updated=1), EXPIRED, EXPIRED, deployment()]) == (0, "")
+
+
+def test_only_the_events_of_this_pod_count(shell: Shell) -> None:
+    """One before it may have had the same name."""
+    shell.stub("kubectl", {"get pod shop-candidate": "0-1-2", "get events": "Failed"})
+    assert shell.says("events_of shop-candidate '{.reason}'", "watch") == "Failed"
+    (call,) = shell.calls("kubectl", "get events")
+    assert "involvedObject.uid=0-1-2 " in call
 
 
 def test_at_the_end_the_wait_says_what_was_missing(shell: Shell) -> None:
