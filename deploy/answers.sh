@@ -56,9 +56,7 @@ ask_some() {
 }
 
 # ask_visitor CURL_ARGUMENT...: as a visitor does, into $work/reply.
-ask_visitor() {
-  try_once curl --silent --show-error --globoff --max-time "$slowest_answer" --noproxy '*' "$@"
-}
+ask_visitor() { try_once curl --silent --show-error --globoff --max-time "$slowest_answer" --noproxy '*' "$@"; }
 
 answer_unsure=0
 

@@ -73,10 +73,10 @@ candidate_ready='' candidate_runs=''
 
 # observe_candidate: sets candidate_runs and candidate_ready; candidate_fault when its container ended.
 observe_candidate() {
-  # shellcheck disable=SC2034 # await_candidate reads them by name
   local phase reason ready running ended unschedulable waiting pod=$project-candidate
   must_ask get pod "$pod" --ignore-not-found -o jsonpath="$candidate_fields"
   IFS='|' read -r phase reason ready running ended unschedulable waiting <<<"$reply"
+  # shellcheck disable=SC2034 # await_candidate reads it by name
   candidate_runs=$running candidate_ready='' rollout_fault='' suspects=' '
   if [ "$ready" = True ]; then candidate_ready=yes; fi
   case $phase$reason in
@@ -158,12 +158,10 @@ await_ready_candidate() {
 
 # spare_it WHAT IT SAID: exit 3 where Redis refuses it, or is unwell for the pods that serve, too.
 spare_it() {
-  case "$1 $("${kubectl[@]}" logs "$project-candidate" --tail 20 2>/dev/null || true)" in
-    *authentication*)
-      fail 3 "Redis does not let the candidate count (it says «$1»): it counts under a key of its own, {<COUNTER_KEY>}:candidate" \
-        "nothing was changed; let the ACL user write ~{<COUNTER_KEY>}:candidate*, or deploy without a candidate: --no-candidate"
-      ;;
-  esac
+  if grep -q authentication <<<"$1 $("${kubectl[@]}" logs "$project-candidate" --tail 20 2>/dev/null || true)"; then
+    fail 3 "Redis does not let the candidate count (it says «$1»): it counts under a key of its own, {<COUNTER_KEY>}:candidate" \
+      "nothing was changed; let the ACL user write ~{<COUNTER_KEY>}:candidate*, or deploy without a candidate: --no-candidate"
+  fi
   if observe deployment "$project" && [ "$available" -lt "$wanted" ]; then
     fail 3 "the candidate does not serve (it says «$1»), and $((wanted - available)) of $wanted pods that run do not either: Redis is unwell" \
       "nothing was changed; mend Redis, then run the same command again"

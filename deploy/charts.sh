@@ -54,9 +54,7 @@ render_into() {
   cp "$work/reply" "$work/$file.yaml"
 }
 
-rendered_annotation() {
-  sed -n "s|^ *deploy/$1: *\"\{0,1\}\([^\"]*\)\"\{0,1\}\$|\1|p" "$work/$project.yaml"
-}
+rendered_annotation() { sed -n "s|^ *deploy/$1: *\"\{0,1\}\([^\"]*\)\"\{0,1\}\$|\1|p" "$work/$project.yaml"; }
 
 # deployed_manifest RELEASE REVISION: what Helm applied then, into $work/RELEASE.REVISION.yaml. It never changes.
 deployed_manifest() {
@@ -65,37 +63,28 @@ deployed_manifest() {
   cp "$work/reply" "$work/$1.$2.yaml"
 }
 
-# deployed_value RELEASE REVISION SECTION NAME: a value that the deploy of that revision gave, into `reply`; empty if it
-# gave none.
+# deployed_value VARIABLE REVISION SECTION NAME: a value that the service's deploy of that revision gave, into the
+# variable; empty if it gave none.
 deployed_value() {
-  must_helm get values "$1" --revision "$2"
+  must_helm get values "$project" --revision "$2"
   reply=$(awk -v section="$3:" -v name="$4:" '
     /^[^ ]/ { inside = $1 == section }
     inside && /^  [^ ]/ && $1 == name { print $2 }
   ' <<<"$reply" | tr -d "\"'")
+  printf -v "$1" '%s' "$reply"
 }
 
 # comparable FILE: a manifest without the blank lines in which Helm's commands differ.
 comparable() { sed '/^ *$/d' "$1"; }
 
-# pod_template FILE: of a manifest, the lines of the Deployment from its pods' template on, to compare.
-pod_template() {
-  awk '
-    /^---/ { kind = ""; inside = 0 }
-    /^kind: / { kind = $2 }
-    kind == "Deployment" && /^  template:/ { inside = 1 }
-    inside && /[^ ]/ { print }
-  ' "$1"
-}
+# deployment_of FILE: the lines of a manifest's Deployment, from its kind on.
+deployment_of() { awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind == "Deployment" && /[^ ]/' "$1"; }
 
-# replicas_of FILE: the number of pods that a manifest's Deployment asks for; empty where an autoscaler decides.
-replicas_of() {
-  awk '
-    /^---/ { kind = "" }
-    /^kind: / { kind = $2 }
-    kind == "Deployment" && /^  replicas: / { print $2 }
-  ' "$1"
-}
+# pod_template FILE: of the Deployment, the lines from its pods' template on, to compare.
+pod_template() { deployment_of "$1" | sed -n '/^  template:/,$p'; }
+
+# replicas_of FILE: the number of pods that the Deployment asks for; empty where an autoscaler decides.
+replicas_of() { deployment_of "$1" | sed -n 's/^  replicas: *//p'; }
 
 # is_current RELEASE: its newest revision was verified, and is what was rendered. After read_revisions and render.
 is_current() {
@@ -107,11 +96,7 @@ is_current() {
 
 # cluster_difference RELEASE: what was rendered against what is in the cluster, into `reply`. Status 0: the same;
 # 1: differs; more: the cluster would refuse it, or cannot say.
-cluster_difference() {
-  KUBECTL_EXTERNAL_DIFF='' try_once "${kubectl[@]}" diff -f "$work/$1.yaml"
-}
+cluster_difference() { KUBECTL_EXTERNAL_DIFF='' try_once "${kubectl[@]}" diff -f "$work/$1.yaml"; }
 
 # is_impossible STATUS: after cluster_difference, whether it failed over a field that cannot change in place.
-is_impossible() {
-  [ "$1" -gt 1 ] && grep -Eq 'immutable|is invalid|Forbidden: updates' "$work/error"
-}
+is_impossible() { [ "$1" -gt 1 ] && grep -Eq 'immutable|is invalid|Forbidden: updates' "$work/error"; }

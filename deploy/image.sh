@@ -65,18 +65,17 @@ push_image() {
     transfer pull ${image_platform[@]+"${image_platform[@]}"} "$image_name:$image_tag"
     find_digest "$image_name:$image_tag"
   else
-    try_once "$container_tool" tag "$(<"$work/image-id")" "$image_name:$content_tag" || fail 4 "the image cannot be tagged: $(last_words)"
-    push_tag "$content_tag"
+    push_as "$content_tag" "$(<"$work/image-id")"
     find_digest "$image_name:$content_tag"
-    try_once "$container_tool" tag "$image_name:$content_tag" "$image_name:$image_tag" || fail 4 "the image cannot be tagged: $(last_words)"
-    push_tag "$image_tag"
+    push_as "$image_tag" "$image_name:$content_tag"
   fi
   note "$image_name@$asked_digest"
 }
 
-# push_tag TAG
-push_tag() {
+# push_as TAG IMAGE
+push_as() {
   local options=()
+  try_once "$container_tool" tag "$2" "$image_name:$1" || fail 4 "the image cannot be tagged: $(last_words)"
   # podman names the pushed digest in a file, docker in what it prints.
   if [ "$container_tool" = podman ]; then options=(--digestfile "$work/digest"); fi
   transfer push ${options[@]+"${options[@]}"} "$image_name:$1"

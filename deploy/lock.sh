@@ -41,6 +41,14 @@ read_lease() {
   read -r lease_version lease_holder lease_since <<<"$reply"
 }
 
+# peek_lease: the same at the first try, where it may fail.
+peek_lease() {
+  local fields
+  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) ||
+    return
+  read -r lease_version lease_holder lease_since <<<"$fields"
+}
+
 # is_ours: after read_lease; a write whose reply was lost made it so.
 is_ours() {
   [ "$lease_holder" = "$lock_identity" ] || return 1
@@ -110,16 +118,8 @@ renew_lease() {
 # An error says nothing of who holds the lock: the API server may be away, or our write's reply was lost. Only a
 # lease that can be read and is not ours is lost.
 renew_once() {
-  local fields version holder
-  if write_lease replace; then return 0; fi
-  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return 1
-  read -r version holder _ <<<"$fields"
-  if [ "$holder" = "$lock_identity" ]; then
-    lock_version=$version
-    return 1
-  fi
-  echo "${holder:-nobody: the lease was deleted}" >"$work/lock-lost"
-  return 1
+  if write_lease replace || ! peek_lease || is_ours; then return; fi
+  echo "${lease_holder:-nobody: the lease was deleted}" >"$work/lock-lost"
 }
 
 # check_lock: before each change. A holder that lost the lock must not touch what another deploy changes.
@@ -140,11 +140,8 @@ release_lock() {
   exec 9>&-
   wait "$renewer" 2>/dev/null || true
   renewer=''
-  local fields version holder
-  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return 0
-  read -r version holder _ <<<"$fields"
-  if [ "$holder" != "$lock_identity" ]; then return; fi
-  printf '{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":"%s"}}' "$version" >"$work/options"
+  if ! peek_lease || ! is_ours; then return; fi
+  printf '{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":"%s"}}' "$lock_version" >"$work/options"
   "${kubectl[@]}" delete --raw "/apis/coordination.k8s.io/v1/namespaces/$namespace/leases/$project-deploy" \
     -f "$work/options" >/dev/null 2>&1 || true
 }

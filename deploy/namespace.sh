@@ -17,9 +17,7 @@ prepare_namespace() {
       fail 3 "the namespace «$namespace» is $project in «${owner#*/}», not in «$environment»" \
         "use another project name or --namespace for $environment"
       ;;
-    *)
-      fail 3 "the namespace «$namespace» belongs to the project «${owner%%/*}»" "use another --namespace"
-      ;;
+    *) fail 3 "the namespace «$namespace» belongs to the project «${owner%%/*}»" "use another --namespace" ;;
   esac
   if [ "$phase" = Terminating ]; then
     fail 3 "the namespace «$namespace» is being deleted" "run the same command again when it is gone"

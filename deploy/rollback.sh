@@ -25,10 +25,8 @@ restore_service() {
   local target=$1 reason=${2-} digest host
   check_lock
   changing=$project
-  deployed_value "$project" "$target" image digest
-  digest=$reply
-  deployed_value "$project" "$target" ingress host
-  host=$reply
+  deployed_value digest "$target" image digest
+  deployed_value host "$target" ingress host
   roll_back "$project" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$project"
   await_rollout deployment "$project" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"

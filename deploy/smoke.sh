@@ -9,12 +9,12 @@ entrance_was_good=''
 # read_baseline HOST: how the entrance answers before the change, so that its own trouble is not blamed on a version.
 # After read_revisions. A host that is new was not served before.
 read_baseline() {
-  local before
+  local before served
   entrance_was_good=''
   before=$(last_verified "$project")
   if [ -z "$before" ]; then return; fi
-  deployed_value "$project" "$before" ingress host
-  if [ "$reply" != "$1" ] || ! find_entrance "$1" || [ -n "$entrance_is_service" ]; then return; fi
+  deployed_value served "$before" ingress host
+  if [ "$served" != "$1" ] || ! find_entrance "$1" || [ -n "$entrance_is_service" ]; then return; fi
   if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
     fail 3 "$untrusted_fault" "nothing was changed; give --ca FILE, or mend the certificate"
   fi

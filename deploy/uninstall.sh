@@ -30,9 +30,7 @@ uninstall_releases() {
 }
 
 # uninstall_release RELEASE: a first try whose reply was lost may have done it.
-uninstall_release() {
-  try_helm uninstall "$1" || grep -q 'not found' "$work/error"
-}
+uninstall_release() { try_helm uninstall "$1" || grep -q 'not found' "$work/error"; }
 
 # The namespace goes only if nothing of anybody else's is in it.
 delete_data() {

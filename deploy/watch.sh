@@ -131,14 +131,12 @@ forget_past_suspects() {
 
 # judge_pod POD RESTARTS UNSCHEDULABLE WAITING: of a new pod; sets rollout_fault when it cannot come up by waiting.
 judge_pod() {
+  local seconds=$pull_seconds
   if [ $((${2:-0})) -gt 0 ]; then restarted_pod=$1; fi
   case $4 in
     *ImagePull* | *InvalidImageName* | *ErrImageNeverPull*)
-      if grep -Eqi "$pull_is_hopeless" <<<"$4"; then
-        suspect pull 2 "pod $1: its image cannot be pulled: $4"
-      else
-        suspect pull "$pull_seconds" "pod $1: its image cannot be pulled: $4"
-      fi
+      if grep -Eqi "$pull_is_hopeless" <<<"$4"; then seconds=2; fi
+      suspect pull "$seconds" "pod $1: its image cannot be pulled: $4"
       ;;
     *CrashLoopBackOff*) rollout_fault="pod $1: its container ends again and again: $4$(words_before_the_end "$1")" ;;
     *CreateContainer*Error* | *RunContainerError*)

@@ -21,6 +21,9 @@ class AnsweringService(ThreadingHTTPServer):
         self.error_every = 0
         self.error_status = 500
         self.seconds = 0.0
+        # The number of the request whose answer ends before it is whole.
+        self.cut_at = 0
+        self.ports: list[tuple[str, int]] = []
         self.digest = "sha256:ab"
 
     @property
@@ -40,11 +43,16 @@ class Answering(BaseHTTPRequestHandler):
             content = b""
         # In one piece, as two would wait for each other's acknowledgement.
         head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(body)}\r\n\r\n"
+        if len(self.server.requests) == self.server.cut_at:
+            self.wfile.write(head.encode() + content[:-1])
+            self.close_connection = True
+            return
         self.wfile.write(head.encode() + content)
 
     def do_GET(self) -> None:
         service = self.server
         service.requests.append(f"{self.command} {self.path}")
+        service.ports.append((service.requests[-1], self.client_address[1]))
         time.sleep(service.seconds)
         if service.error_every and len(service.requests) % service.error_every == 0:
             self.answer(service.error_status, "an error")

@@ -78,6 +78,13 @@ GOOD = {
     "each one more": (counted(2, 3, 4), COUNT, "alone", "1", "4"),
     "past nine, not compared as text": (counted(9, 10, 11), COUNT, "alone", "8", "11"),
     "large numbers": (counted(999999, 1000000), COUNT, "alone", "", "1000000"),
+    "past what a signed number of 32 bits holds": (
+        counted(2147483647, 2147483648, 99999999999),
+        COUNT,
+        "shared",
+        "",
+        "99999999999",
+    ),
     "others are counted, too": (counted(5, 9, 10), COUNT, "shared", "2", "10"),
     "the page, with markup before the number": (
         answers("<p>Counter: <b>7</b></p>", "<p>Counter: <b>8</b></p>"),
@@ -167,6 +174,12 @@ def test_what_redis_or_a_proxy_may_answer_is_not_sure(judge: Shell) -> None:
         said = verdicts(judge, [Case(answers("ok", ("away", status)), "^ok", conduct) for status in expected])
         assert [found.status for found in said] == [1] * len(expected)
         assert [found.unsure for found in said] == list(expected.values())
+
+
+def test_too_many_requests_are_not_sure(judge: Shell) -> None:
+    """A limit of the Ingress that the visitors share."""
+    cases = [Case(answers(("slow down", 429)), "^ok", conduct) for conduct in ["alone", "shared"]]
+    assert [(found.status, found.unsure) for found in verdicts(judge, cases)] == [(1, "1"), (1, "1")]
 
 
 def test_a_status_that_is_wanted_is_good(judge: Shell) -> None:

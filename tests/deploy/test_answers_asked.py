@@ -88,6 +88,25 @@ def test_a_slow_answer_is_not_sure_and_says_so(shell: Shell, service: AnsweringS
 
 
 @pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])
+def test_an_answer_that_did_not_come_whole_is_not_sure(
+    conduct: str, shell: Shell, service: AnsweringService
+) -> None:
+    service.cut_at = 60
+    status, fault = ask(shell, service.url, conduct)
+    assert status == 2
+    assert "no answer within 10 s: curl: (18)" in fault
+
+
+def test_a_number_is_raised_on_a_connection_of_its_own(shell: Shell, service: AnsweringService) -> None:
+    """On a kept one curl would send it again, unseen."""
+    assert ask(shell, service.url) == (0, "")
+    posts = [port for request, port in service.ports if request == "POST /api/v1/counter"]
+    assert len(posts) == len(set(posts)) == 120
+    reads = [port for request, port in service.ports if request == "GET /"]
+    assert len(set(reads)) < len(reads)
+
+
+@pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])
 def test_a_way_that_is_closed_is_not_sure(conduct: str, shell: Shell) -> None:
     with answering_service() as gone:
         url = gone.url

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.deploy.rollouts import deployment
 from tests.deploy.shell import Done, Shell, failure
 
 FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
@@ -28,6 +29,52 @@ def test_a_candidate_is_made_of_pods_that_nobody_tested(
     assert shell.says("candidate_is_wanted && echo yes || echo no", *FILES, **more) == wanted
 
 
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [(deployment(), "yes"), (deployment(available=0), "no"), ("", "no")],
+    ids=["pods that serve", "none that serves", "no Deployment"],
+)
+def test_pods_that_serve_are_protected_without_a_record_too(found: str, wanted: str, shell: Shell) -> None:
+    """A restored backup has other UIDs than the record."""
+    shell.stub("kubectl", {"get secrets": "4 d deployed\n", "get configmap": "", "get deployment,": found})
+    assert shell.says("candidate_is_wanted && echo yes || echo no", *FILES) == wanted
+
+
+def test_a_deploy_without_a_candidate_removes_what_another_left(shell: Shell) -> None:
+    shell.stub(
+        "kubectl", {"get secrets": "", "get configmap": "", "get lease": "5 me then", "delete pod": ""}
+    )
+    call = "render_service() { :; }; test_candidate"
+    shell.says(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
+    assert len(shell.calls("kubectl", "shop-candidate")) == 1
+
+
+def unreached(shell: Shell, ready: str) -> Done:
+    """No port-forward comes to be, and the candidate has no time left."""
+    shell.stub(
+        "kubectl",
+        {
+            "get pod shop-candidate": f"Running||{ready}|now|||",
+            "port-forward": failure("error: pods/portforward is forbidden"),
+            "get deployment,": deployment(),
+            "logs": "",
+            "get": "",
+            "describe": "",
+        },
+    )
+    variables = {"candidate_seconds": 0, "readiness_path": "/readyz", "redis_mode": "external"}
+    return shell.run("DEPLOY_EVIDENCE=$work; await_ready_candidate", *FILES, **variables)
+
+
+def test_a_ready_candidate_that_no_port_forward_reaches_is_not_bad(shell: Shell) -> None:
+    done = unreached(shell, ready="True")
+    assert done.status == 3
+    assert "no port-forward reaches it: error: pods/portforward is forbidden" in done.stderr
+    done = unreached(shell, ready="False")
+    assert done.status == 8
+    assert "it is not ready after 0 s" in done.stderr
+
+
 def observed(shell: Shell, line: str) -> Done:
     shell.stub("kubectl", {"get pod shop-candidate": line, "logs": "the last words\n", "get events": ""})
     call = "unset SECONDS; SECONDS=100; observe_candidate; SECONDS=161; observe_candidate"
@@ -38,25 +85,39 @@ def observed(shell: Shell, line: str) -> Done:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("Running|True|now|||", ""),
-        ("", "the pod shop-candidate was deleted by somebody"),
+        ("Running||True|now|||", ""),
         (
-            "Failed|False||OOMKilled 137||",
+            "Failed||False||OOMKilled 137||",
             "its container ended: OOMKilled, exit status 137; its last line: the last words",
         ),
         (
-            "Pending|False||||ImagePullBackOff 503",
+            "Pending||False||||ImagePullBackOff 503",
             "pod shop-candidate: its image cannot be pulled: ImagePullBackOff 503",
         ),
-        ("Pending|False||||ContainerCreating ", ""),
+        ("Pending||False||||ContainerCreating ", ""),
     ],
 )
 def test_what_is_wrong_with_a_candidate(line: str, fault: str, shell: Shell) -> None:
     assert observed(shell, line).stdout.strip() == fault
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "the pod shop-candidate was deleted by somebody"),
+        ("Failed|Evicted|False||OOMKilled 137||", "the pod shop-candidate was ended by the cluster: Evicted"),
+        ("Failed|DeadlineExceeded|False||||", "was ended by the cluster: DeadlineExceeded"),
+    ],
+)
+def test_what_others_did_to_it_is_not_its_fault(line: str, why: str, shell: Shell) -> None:
+    done = observed(shell, line)
+    assert done.status == 3
+    assert why in done.stderr
+    assert "nothing was changed; run the same command again" in done.stderr
+
+
 def test_no_node_for_the_candidate_is_not_its_fault(shell: Shell) -> None:
-    done = observed(shell, "Pending|False|||0/3 nodes: Insufficient cpu|")
+    done = observed(shell, "Pending||False|||0/3 nodes: Insufficient cpu|")
     assert done.status == 3
     assert "there is no room for one more pod" in done.stderr
     assert "--no-candidate" in done.stderr
@@ -86,7 +147,7 @@ def test_a_candidate_goes_however_the_deploy_ends(made: str, deletes: int, shell
 
 
 def test_redis_that_forbids_the_candidates_key_is_named(shell: Shell) -> None:
-    done = shell.run("not_ready 'authentication to Redis failed 503'", *FILES)
+    done = shell.run("spare_it 'authentication to Redis failed 503'", *FILES)
     assert done.status == 3
     assert "Redis does not let the candidate count" in done.stderr
     assert "{<COUNTER_KEY>}:candidate" in done.stderr

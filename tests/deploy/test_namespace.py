@@ -85,7 +85,6 @@ def prepared(shell: Shell, labels: str, found: str = "") -> Done:
         {
             "get namespace": labels,
             "api-resources": KINDS,
-            "label namespace": "",
             "apply -f": "",
             "get": found,
         },
@@ -94,13 +93,17 @@ def prepared(shell: Shell, labels: str, found: str = "") -> Done:
 
 
 @pytest.mark.parametrize(
-    ("labels", "change"), [("", "apply -f"), ("/ Active", "label namespace shop"), ("shop/dev Active", "")]
+    ("labels", "change"), [("", "apply -f"), ("/ Active", "apply -f"), ("shop/dev Active", "")]
 )
 def test_a_namespace_is_made_adopted_or_left(labels: str, change: str, shell: Shell) -> None:
     done = prepared(shell, labels)
     assert done.status == 0, done
-    changes = shell.calls("kubectl", "apply") + shell.calls("kubectl", "label namespace")
+    changes = [call for call in shell.calls("kubectl") if not call.startswith(("get", "api-resources"))]
     assert [call[: len(change)] for call in changes] == ([change] if change else [])
+    if change:
+        labels = (shell.work / "namespace.yaml").read_text()
+        assert "deploy/project: shop\n    deploy/environment: dev\n" in labels
+        assert "pod-security.kubernetes.io/enforce: restricted\n" in labels
 
 
 @pytest.mark.parametrize(
@@ -116,4 +119,4 @@ def test_a_namespace_of_others_is_refused(labels: str, found: str, why: str, she
     done = prepared(shell, labels, found)
     assert done.status == 3
     assert why in done.stderr
-    assert shell.calls("kubectl", "label namespace") == []
+    assert shell.calls("kubectl", "apply") == []

@@ -53,6 +53,11 @@ def test_a_reader_that_is_gone_does_not_end_the_deploy(shell: Shell) -> None:
     assert done.status == 0
 
 
+def test_a_warning_is_given_once(shell: Shell) -> None:
+    done = shell.run("warn one; warn two; warn one; warn 'one more'")
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["one", "two", "one more"]
+
+
 def test_last_words(shell: Shell) -> None:
     (shell.work / "error").write_text("first\n\nsecond \n\nthird\n\n")
     assert shell.run('echo "«$(last_words)» «$(last_words 2)»"').stdout == "«third» «second  third»\n"

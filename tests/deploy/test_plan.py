@@ -77,6 +77,11 @@ def test_nothing_differs(shell: Shell) -> None:
     assert "No differences" in done.stdout
 
 
+def test_a_deploy_asks_the_entrance_before_anything_changes(shell: Shell) -> None:
+    call = 'make_plan() { :; }; read_baseline() { echo before $*; }; : >"$work/plan"; announce_plan'
+    assert shell.says(call, "plan", base_url="shop.test") == "before shop.test"
+
+
 def test_a_difference_ends_with_20(shell: Shell) -> None:
     done = planned(shell, after=AFTER)
     assert done.status == 20

@@ -11,6 +11,7 @@ AWAY = failure('Error: UPGRADE FAILED: Get "https://10.0.0.1:6443": dial tcp: co
 WEBHOOK = failure('Error: failed calling webhook "policy.test": dial tcp: connect: connection refused')
 APPLIED = 'Release "shop" has been upgraded.\nREVISION: 5\nSTATUS: deployed\n'
 DIFFERS = failure("", 1)
+BEFORE = "kind: Deployment\n"
 MINE, OTHERS = "5 me then", "7 another@host-1-2 then"
 
 
@@ -20,6 +21,8 @@ def applied(
     history: str | list[str | Reply] = "4 d deployed\n",
     lease: str | list[str | Reply] = MINE,
     diff: str | Reply = DIFFERS,
+    rendered: str = "kind: Deployment\n# new\n",
+    before: str = "",
 ) -> Done:
     shell.no_sleep()
     shell.stub(
@@ -29,19 +32,18 @@ def applied(
             "get configmap": "4/d",
             "get lease": lease,
             "diff": diff,
-            "get --raw /readyz": "ok",
+            "get --raw /version": "{}",
         },
     )
-    shell.stub(
-        "helm", {"upgrade": upgrade, "get manifest": "kind: Deployment\n", "rollback": "", "uninstall": ""}
-    )
-    (shell.work / "shop.yaml").write_text("kind: Deployment\n")
+    shell.stub("helm", {"upgrade": upgrade, "get manifest": BEFORE, "rollback": "", "uninstall": ""})
+    (shell.work / "shop.yaml").write_text(rendered)
     variables = {
         "lock_identity": "me",
         "redis_release": "shop-redis",
         "asked_digest": "sha256:0123456789abcdef",
     }
-    call = f'{FAILED}; apply_release shop chart --set a=b; echo "${{applied[shop]-none}} ${{changes[*]-}}"'
+    told = 'echo "${applied[shop]-none} ${changes[*]-}${copies[shop]+ copies ${copies[shop]}}"'
+    call = f"{FAILED}\n{before}\napply_release shop chart --set a=b; {told}"
     return shell.run(call, *FILES, **variables)
 
 
@@ -54,13 +56,21 @@ def test_the_revision_that_was_applied_is_known(shell: Shell) -> None:
 
 
 def test_nothing_is_applied_when_nothing_would_change(shell: Shell) -> None:
-    done = applied(shell, APPLIED, diff="")
+    done = applied(shell, APPLIED, diff="", rendered=BEFORE)
     assert done.stdout == "none \n", done
     assert shell.calls("helm", "upgrade") == []
 
 
 def test_what_was_changed_by_hand_is_applied_again(shell: Shell) -> None:
-    assert applied(shell, APPLIED, diff=DIFFERS).stdout == "5 shop\n"
+    """Going back from it means going back from what it copies."""
+    done = applied(shell, APPLIED, diff=DIFFERS, rendered=BEFORE)
+    assert done.stdout == "5 shop copies 4\n", done
+
+
+def test_helm_compares_with_what_it_calls_deployed(shell: Shell) -> None:
+    keep = 'keep_replicas() { echo "keep $3"; }'
+    done = applied(shell, APPLIED, history="4 d deployed\n5 e failed\n", before=keep)
+    assert done.stdout.startswith("keep 4\n"), done
 
 
 def test_what_cannot_be_changed_is_refused_before_helm_tries(shell: Shell) -> None:

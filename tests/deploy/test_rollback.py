@@ -4,7 +4,7 @@ import pytest
 
 from tests.deploy.shell import Done, Reply, Shell, failure
 
-FILES = ["charts", "record", "lock", "replicas", "release", "evidence", "rollback"]
+FILES = ["preflight", "charts", "record", "lock", "replicas", "release", "evidence", "rollback"]
 VALUES = "image:\n  digest: sha256:{0}\ningress:\n  host: host-{0}.test\n"
 # The watch, the smoke test and the evidence are tested elsewhere; here, what they are asked.
 PARTS = """await_rollout() { echo "watch $*"; return ${watch_status-0}; }
@@ -22,11 +22,18 @@ def rolled_back(
     call: str,
     history: str | list[str | Reply],
     entries: str | list[str | Reply],
+    paused: object = "false/3",
     **more: object,
 ) -> Done:
     shell.stub(
         "kubectl",
-        {"get secrets": history, "get configmap": entries, "get lease": "5 me then", "patch configmap": ""},
+        {
+            "get deployment shop": str(paused),
+            "get secrets": history,
+            "get configmap": entries,
+            "get lease": "5 me then",
+            "patch configmap": "",
+        },
     )
     revisions = {f"get values shop --revision {one}": VALUES.format(one) for one in (1, 2, 3)}
     shell.stub("helm", {**revisions, "get manifest": "kind: Deployment\n  replicas: 3\n", "rollback": ""})
@@ -133,6 +140,25 @@ def test_rollback_goes_only_to_a_verified_revision(entries: str, asked: str, she
     assert shell.calls("helm", "rollback") == []
 
 
+def test_nobody_goes_back_under_somebody_who_paused_it(shell: Shell) -> None:
+    done = rolled_back(
+        shell, "rollback_service", VERIFIED, "1/a 2/b 3/c", paused="true/3", rollback_revision=""
+    )
+    assert done.status == 3
+    assert "the Deployment shop is paused" in done.stderr
+    assert len(shell.calls("kubectl")) == 1, "it is asked first"
+
+
+def test_a_rollback_keeps_the_number_of_pods(shell: Shell) -> None:
+    """Helm compares with the newest revision, whatever became of it."""
+    history = "1 a superseded\n2 b deployed\n3 c failed\n"
+    done = rolled_back(
+        shell, 'keep_replicas() { echo "keep $*"; }; read_revisions shop; roll_back shop 1', history, "1/a"
+    )
+    assert done.stdout == f"keep shop {shell.work}/shop.1.yaml 3\n", done
+    assert (shell.work / "shop.1.yaml").exists()
+
+
 def test_a_rollback_that_helm_refuses(shell: Shell) -> None:
     call = 'roll_back() { echo no >"$work/error"; return 1; }; rollback_service'
     done = rolled_back(shell, call, VERIFIED, "1/a 3/c", rollback_revision="")
@@ -150,7 +176,8 @@ def test_a_rollback_needs_the_lock(shell: Shell) -> None:
 
 def test_an_api_server_that_is_away_during_helms_rollback_is_asked_again(shell: Shell) -> None:
     shell.no_sleep()
-    shell.stub("helm", {"rollback": [failure("Error: unexpected EOF"), ""]})
+    manifest = "kind: Deployment\n  replicas: 3\n"
+    shell.stub("helm", {"rollback": [failure("Error: unexpected EOF"), ""], "get manifest": manifest})
     shell.stub("kubectl", {"get secrets": VERIFIED, "get configmap": "1/a"})
     shell.says("read_revisions shop; roll_back shop 1", *FILES)
     (_, call) = shell.calls("helm", "rollback")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.deploy.shell import Done, Reply, Shell
 
-FILES = ["record", "forward", "good_answers", "answers", "entrance", "smoke"]
+FILES = ["charts", "record", "forward", "good_answers", "answers", "entrance", "smoke"]
 # Entrances and answers are tested elsewhere; here, what follows from them.
 PARTS = """find_entrance() {
   entrance=there entrance_options=(--there) entrance_is_service=''
@@ -86,8 +86,35 @@ def test_but_the_service_itself_must_answer_well(more: str, shell: Shell) -> Non
 
 @pytest.mark.parametrize(("environment", "status"), [("prod", "1"), ("dev", "0")])
 def test_in_prod_the_certificate_must_be_trusted(environment: str, status: str, shell: Shell) -> None:
-    said = ended(shell, f"environment={environment} untrusted_fault='not trusted'")
+    said = ended(shell, f"environment={environment} untrusted_fault='not trusted' smoke_seconds=0")
     assert said.split()[0] == status
+
+
+ISSUED = "find_entrance() { looks=$((looks + 1)); untrusted_fault='not trusted'; "
+ISSUED += "if [ $looks -ge 5 ]; then untrusted_fault=''; fi; entrance_options=(--there); }; looks=0"
+
+
+def test_in_prod_a_certificate_that_is_on_its_way_is_waited_for(shell: Shell) -> None:
+    assert ended(shell, f"environment=prod entrance=there; {ISSUED}") == "0 1 not trusted"
+
+
+MOVED = "find_entrance() { looks=$((looks + 1)); entrance=there entrance_options=(--way-$looks); }; looks=0"
+
+
+def test_the_way_is_looked_for_again_while_the_answer_is_not_sure(shell: Shell) -> None:
+    done = smoked(shell, f"bad_times=2 bad_status=2; {MOVED}")
+    assert [line.split()[-1] for line in done.stdout.splitlines()[:3]] == ["--way-1", "--way-2", "--way-3"]
+
+
+def test_an_entrance_that_only_the_service_outlives_is_a_fault(shell: Shell) -> None:
+    """The version made it unreachable, as a redirect that ends nowhere does."""
+    service = "find_entrance() { entrance=service entrance_is_service=yes entrance_options=(--service); }"
+    more = f"{service}; entrance_was_good=yes smoke_seconds=0"
+    assert ended(shell, more) == "1 0 the entrance answered before the change, and does not now"
+    assert ended(shell, f"{service}; entrance_was_good='' smoke_seconds=0").startswith("0 1")
+
+
+HOST = "ingress:\n  host: shop.test\n"
 
 
 @pytest.mark.parametrize(
@@ -96,10 +123,20 @@ def test_in_prod_the_certificate_must_be_trusted(environment: str, status: str, 
 )
 def test_the_entrance_is_tried_before_the_change(reply: str, verified: str, good: str, shell: Shell) -> None:
     shell.stub("curl", {"": Reply(reply)})
+    shell.stub("helm", {"get values shop --revision 4": HOST})
     call = f'verified[shop]="{verified}"; read_baseline shop.test; echo "$entrance_was_good"'
     assert shell.says(f"{PARTS}\n{call}", *FILES) == good
 
 
 def test_in_prod_a_certificate_that_is_not_trusted_is_refused_before_the_change(shell: Shell) -> None:
+    shell.stub("helm", {"get values shop --revision 4": HOST})
     call = "verified[shop]=4; untrusted_fault='not trusted'; environment=prod; read_baseline shop.test"
     assert shell.run(f"{PARTS}\n{call}", *FILES).status == 3
+
+
+def test_a_host_that_is_new_was_not_served_before(shell: Shell) -> None:
+    """It has no certificate and no answer yet, and that is nobody's fault."""
+    shell.stub("helm", {"get values shop --revision 4": HOST})
+    call = "verified[shop]=4; untrusted_fault='not trusted'; environment=prod; read_baseline new.test"
+    assert shell.says(f'{PARTS}\n{call}; echo "«$entrance_was_good»"', *FILES) == "«»"
+    assert shell.calls("curl") == []
