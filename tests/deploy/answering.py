@@ -25,6 +25,8 @@ class AnsweringService(ThreadingHTTPServer):
         self.cut_at = 0
         self.ports: list[tuple[str, int]] = []
         self.digest = "sha256:ab"
+        self.caching = "no-store"
+        self.environment = "DEV"
 
     @property
     def url(self) -> str:
@@ -37,12 +39,17 @@ class Answering(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: AnsweringService
 
-    def answer(self, status: int, body: str) -> None:
+    def answer(self, status: int, body: str, kind: str = "application/json") -> None:
         content = body.encode()
         if self.command == "HEAD":
             content = b""
         # In one piece, as two would wait for each other's acknowledgement.
-        head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(body)}\r\n\r\n"
+        lines = [
+            f"HTTP/1.1 {status} Whatever",
+            f"Content-Type: {kind}",
+            f"Cache-Control: {self.server.caching}",
+        ]
+        head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
         if len(self.server.requests) == self.server.cut_at:
             self.wfile.write(head.encode() + content[:-1])
             self.close_connection = True
@@ -63,15 +70,16 @@ class Answering(BaseHTTPRequestHandler):
             case "/version":
                 self.answer(200, json.dumps({"image_digest": service.digest}))
             case "/healthz" | "/readyz":
-                self.answer(200, "ok\n")
+                self.answer(200, "ok\n", "text/plain")
             case "/static/style.css":
-                self.answer(200, "body {}")
+                self.answer(200, "body {}", "text/css")
             case "/" if "html" in self.headers["Accept"]:
-                self.answer(200, f"<p>Counter: <b>{service.counter}</b></p>")
+                shown = f'<p id="environment">{service.environment}</p>'
+                self.answer(200, f"{shown}\n<p>Counter: <b>{service.counter}</b></p>", "text/html")
             case "/" | "/api/v1/counter":
                 self.answer(200, json.dumps({"counter": service.counter}))
             case _:
-                self.answer(404, json.dumps({"status": 404}))
+                self.answer(404, json.dumps({"status": 404}), "application/problem+json")
 
     do_POST = do_HEAD = do_GET  # noqa: N815 - named as the base class wants
 

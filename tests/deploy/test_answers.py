@@ -34,10 +34,14 @@ def judge(request: pytest.FixtureRequest, shell: Shell) -> Shell:
     return shell
 
 
+HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: private, no-store\r\n\r\n"
+
+
 def answers(*bodies: str | tuple[str, int]) -> bytes:
-    """What curl writes: each body, its status, a separator."""
+    """What curl writes: each head and body, its status, a separator. Of an answer that did not come, the status."""
     pairs = [(one, 200) if isinstance(one, str) else one for one in bodies]
-    return b"".join(f"{body}\n{status:03}\x1e".encode("latin-1") for body, status in pairs)
+    texts = [f"{HEAD if status else ''}{body}\n{status:03}\x1e" for body, status in pairs]
+    return "".join(texts).encode("latin-1")
 
 
 def counted(*numbers: int) -> bytes:
@@ -52,6 +56,7 @@ class Case(NamedTuple):
     conduct: str = "alone"
     last: str = ""
     wanted: int = 200
+    head: str = "."
 
 
 def verdicts(shell: Shell, cases: Sequence[Case]) -> list[Verdict]:
@@ -61,11 +66,12 @@ def verdicts(shell: Shell, cases: Sequence[Case]) -> list[Verdict]:
         "status=0 last_count=$3 answer_fault='' answer_unsure=0",
         'cp "$work/reply.$1" "$work/reply"',
     ]
-    lines += ['judge_answers "$2" "$4" "$5" || status=$?']
+    lines += ['judge_answers "$2" "$4" "$5" "$6" || status=$?']
     lines += [r"""printf '%s\036' "$status" "$answer_fault" "$answer_unsure" "$last_count"; }"""]
     for number, case in enumerate(cases):
         (shell.work / f"reply.{number}").write_bytes(case.reply)
-        lines.append(f"judge {number} {case.conduct} '{case.last}' {case.wanted} {shlex.quote(case.pattern)}")
+        expected = f"{shlex.quote(case.pattern)} {shlex.quote(case.head)}"
+        lines.append(f"judge {number} {case.conduct} '{case.last}' {case.wanted} {expected}")
     said = shell.says("\n".join(lines), "answers").split("\x1e")
     return [
         Verdict(int(status), fault, unsure, last)
@@ -159,6 +165,21 @@ def test_wrong(judge: Shell) -> None:
         assert (found.status, found.unsure) == (1, "0"), name
         assert found.fault.startswith(fault), name
         assert found.fault.isprintable(), name
+
+
+def test_the_head_counts(judge: Shell) -> None:
+    """Whatever case it is written in; what stands in the body is not of it."""
+    heads = {
+        "text/plain": "",
+        "cache-control:.*no-store": "",
+        "^http/1.1 200": "",
+        "^.": "",
+        "public": "public",
+    }
+    said = verdicts(judge, [Case(answers("public"), "^public$", head=head) for head in heads])
+    for (head, fault), found in zip(heads.items(), said, strict=True):
+        assert found.status == bool(fault), head
+        assert found.fault == (f"the head of answer 1 does not match {fault}" if fault else "")
 
 
 def test_a_wrong_body_may_hold_anything(judge: Shell) -> None:

@@ -22,7 +22,7 @@ def ask(
     if (shell.bin / "curl").exists():
         shell.real("curl")
     snippet = f'status=0; ask_answers {conduct} {digest} {url} || status=$?; echo "$status $answer_fault"'
-    said = shell.says(snippet, "good_answers", "answers", slowest_answer=slowest)
+    said = shell.says(snippet, "good_answers", "answers", slowest_answer=slowest, shown_environment="DEV")
     status, _, fault = said.partition(" ")
     return int(status), fault
 
@@ -43,6 +43,19 @@ def test_errors_in_5_percent_of_the_answers_are_refused(
     assert status == 1
     assert "was 500" in fault
     assert len(service.requests) < 80, "nobody is asked on after a wrong answer, but for those under way"
+
+
+def test_what_only_the_head_shows(shell: Shell, service: AnsweringService) -> None:
+    service.caching = "public, max-age=300"
+    status, fault = ask(shell, service.url)
+    assert (status, fault) == (1, "GET /: the head of answer 1 does not match control:.*no-store")
+
+
+def test_the_page_of_another_environment(shell: Shell, service: AnsweringService) -> None:
+    service.environment = "LOCAL"
+    status, fault = ask(shell, service.url)
+    assert status == 1
+    assert 'id="environment">DEV<' in fault
 
 
 def test_the_fault_names_what_was_asked(shell: Shell, service: AnsweringService) -> None:

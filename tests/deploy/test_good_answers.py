@@ -20,15 +20,16 @@ class Row(NamedTuple):
     status: str
     times: int
     accept: str
+    head: str
     pattern: str
 
 
 def table() -> list[Row]:
     text = (ROOT / "deploy" / "good_answers.sh").read_text()
     lines = text[text.index("good_answers='\n") :].split("'")[1].strip().splitlines()
-    fields = [line.split(maxsplit=5) for line in lines]
-    assert all(len(row) == 6 for row in fields), fields
-    return [Row(row[0], row[1], row[2], int(row[3]), row[4], row[5]) for row in fields]
+    fields = [line.split(maxsplit=6) for line in lines]
+    assert all(len(row) == 7 for row in fields), fields
+    return [Row(row[0], row[1], row[2], int(row[3]), row[4], row[5], row[6]) for row in fields]
 
 
 @pytest.mark.parametrize("row", table(), ids=lambda row: f"{row.method} {row.path} {row.accept}")
@@ -38,10 +39,12 @@ def test_each_row_has_its_fields(row: Row) -> None:
     assert re.fullmatch("[2-5][0-9]{2}", row.status)
     assert row.times > 0
     assert re.fullmatch(r"(\*|[a-z]+)/(\*|[a-z.+-]+)", row.accept)
+    assert row.head == row.head.lower(), "a head is compared in lower case"
+    re.compile(row.head)
     re.compile(row.pattern)
     words = re.findall("[A-Z]{2,}", row.pattern)
-    assert set(words) <= {"DIGEST", "COUNT", "LAST"}
-    assert len(words) <= 1
+    assert set(words) <= {"DIGEST", "ENVIRONMENT", "COUNT", "LAST"}
+    assert len(set(words) - {"ENVIRONMENT"}) <= 1
 
 
 def test_the_digest_is_asked_first() -> None:
@@ -78,4 +81,4 @@ def test_the_service_answers_well(shell: Shell, valkey: ValkeyServer, start_serv
     service = start_service(valkey, image_digest=DIGEST)
     shell.real("curl")
     snippet = f'ask_answers alone {DIGEST} http://127.0.0.1:{service.port} || echo "$answer_fault"'
-    assert shell.says(snippet, "good_answers", "answers", slowest_answer=10) == ""
+    assert shell.says(snippet, "good_answers", "answers", slowest_answer=10, shown_environment="DEV") == ""
