@@ -30,9 +30,9 @@ await_rollout() {
       shown=$line shown_at=$SECONDS
     fi
     if [ -n "$line" ] && rollout_is_complete "$least"; then return 0; fi
-    # A pod for which there was no room before waits as it did, while old ones still go.
+    # Where there was no room before, a pod waits as it did, and the Deployment keeps what it cannot replace.
     if [ -n "$least" ] && [ "$updated" = "$wanted" ] && [ "$available" -ge "$least" ]; then
-      case $rollout_fault in *'no node can take it'*) rollout_fault='' ;; esac
+      case $rollout_fault in *'no node can take it'*) rollout_fault='' && return 0 ;; esac
     fi
     if [ -n "$rollout_fault" ]; then return 1; fi
     if [ "$SECONDS" -ge "$deadline" ]; then

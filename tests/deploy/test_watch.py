@@ -92,9 +92,12 @@ def test_a_node_that_is_being_added_is_waited_for(reason: str, shell: Shell) -> 
     [("2", "complete"), ("3", "pod p: no node can take it: 0/3 nodes"), ("", "pod p: no node")],
 )
 def test_a_pod_that_had_no_room_before_has_none_after(least: str, said: str, shell: Shell) -> None:
-    """While old pods still go; were it a fault, no rollback in a full cluster could succeed."""
+    """Were it a fault, no rollback in a full cluster could succeed.
+
+    The Deployment even keeps a pod of the version that failed, because it may not have fewer.
+    """
     waits = SETS + SUSPECTS["no node"][0]
-    moments: list[str | Reply] = [deployment(available=2, all=left) + waits for left in (4, 4, 3)]
+    moments: list[str | Reply] = [deployment(available=2, all=left) + waits for left in (4, 4)]
     shell.stub("kubectl", {"get pod ": "uid", "get events": "", "get": moments})
     awaited = f'await_rollout deployment shop {least} && echo complete || echo "$rollout_fault"'
     assert shell.says(f"unschedulable_seconds=0\n{awaited}", "watch").startswith(said)

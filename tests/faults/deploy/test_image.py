@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -98,15 +98,15 @@ def test_same_tag_with_other_content(installed: Deployment) -> None:
 
 
 def digests_by_tag(registry: str, repository: str) -> dict[str, str]:
-    connection = HTTPConnection(registry, timeout=10)
-    connection.request("GET", f"/v2/{repository}/tags/list")
+    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
     digests = {}
-    for tag in json.loads(connection.getresponse().read())["tags"]:
-        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
-        connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers=accept)
-        answer = connection.getresponse()
-        answer.read()
-        digests[tag] = answer.headers["Docker-Content-Digest"]
+    with closing(HTTPConnection(registry, timeout=10)) as connection:
+        connection.request("GET", f"/v2/{repository}/tags/list")
+        for tag in json.loads(connection.getresponse().read())["tags"]:
+            connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers=accept)
+            answer = connection.getresponse()
+            answer.read()
+            digests[tag] = answer.headers["Docker-Content-Digest"]
     return digests
 
 
