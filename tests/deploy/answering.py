@@ -44,7 +44,7 @@ class Answering(BaseHTTPRequestHandler):
         # In one piece, as two would wait for each other's acknowledgement.
         head = f"HTTP/1.1 {status} Whatever\r\nContent-Length: {len(body)}\r\n\r\n"
         if len(self.server.requests) == self.server.cut_at:
-            self.wfile.write(head.encode() + content[:-1])
+            self.wfile.write(head.encode() + content[:1])
             self.close_connection = True
             return
         self.wfile.write(head.encode() + content)
