@@ -51,7 +51,7 @@ class Answering(BaseHTTPRequestHandler):
         ]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
         if len(self.server.requests) == self.server.cut_at:
-            self.wfile.write(head.encode() + content[:-1])
+            self.wfile.write(head.encode() + content[:1])
             self.close_connection = True
             return
         self.wfile.write(head.encode() + content)
