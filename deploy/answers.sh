@@ -118,7 +118,6 @@ judge_answers() {
     'good '*) last_count=${verdict#good } ;;
     '') fail 6 "deploy/good_answers.sh: awk cannot read the pattern «$3»" "correct it; the word must stand outside of brackets" ;;
     *)
-      cp "$work/reply" "$work/answers" || true
       answer_unsure=${verdict#wrong }
       answer_fault=${answer_unsure#* }
       answer_unsure=${answer_unsure%% *}

@@ -114,11 +114,11 @@ await_candidate() {
 # examine_candidate: ask it everything, each try through a way of its own. An answer that did not come, or a 503, may be
 # the way's fault or Redis', which ask for another try; a wrong one is the version's.
 examine_candidate() {
-  local tries status address
+  local tries status
   for ((tries = 1; ; tries++)); do
     await_ready_candidate
-    status=0 address=$forward_address
-    ask_answers alone "$asked_digest" "http://$base_url" --connect-to "::$address" || status=$?
+    status=0
+    ask_answers alone "$asked_digest" "http://$base_url" --connect-to "::$forward_address" || status=$?
     cp "$work/reply" "$work/answers"
     check_candidate
     if [ "$status" -eq 0 ]; then break; fi

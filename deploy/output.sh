@@ -10,7 +10,7 @@ if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
   bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
 fi
 
-current_step=parse
+current_step=parse warned='|'
 
 # tell FORMAT ARGUMENT...: a line for the person. A terminal or pipe that is gone must not end a deploy half-way.
 tell() {
@@ -28,8 +28,6 @@ step() {
 }
 
 note() { tell '       %s\n' "$*"; }
-
-warned='|'
 
 # warn WHAT: once, however often it is seen.
 warn() {

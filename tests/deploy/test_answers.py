@@ -38,7 +38,7 @@ HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nCache-Control: private, n
 
 
 def answers(*bodies: str | tuple[str, int]) -> bytes:
-    """What curl writes: each head and body, its status, a separator. Of an answer that did not come, the status."""
+    """What curl writes: head, body, status and a separator; the last two of one that did not come."""
     pairs = [(one, 200) if isinstance(one, str) else one for one in bodies]
     texts = [f"{HEAD if status else ''}{body}\n{status:03}\x1e" for body, status in pairs]
     return "".join(texts).encode("latin-1")

@@ -78,11 +78,11 @@ def test_replicas_of(values: dict[str, object], replicas: str, shell: Shell) -> 
 
 
 def test_what_the_chart_tells_of_its_values(shell: Shell) -> None:
-    call = "for name in environment redis-mode secret-mode secret-name secret-keys; do rendered_annotation $name; done"
+    names = ["environment", "redis-mode", "secret-mode", "secret-name", "secret-keys"]
+    call = f"for name in {' '.join(names)}; do rendered_annotation $name; done"
     told = said(shell, manifest(), call).splitlines()
     documents = charts.documents(charts.SERVICE, "prod", project="shop")
     (config,) = [one for one in documents if one["kind"] == "ConfigMap"]
-    names = ["environment", "redis-mode", "secret-mode", "secret-name", "secret-keys"]
     expected = [config["metadata"]["annotations"][f"deploy/{name}"] for name in names]
     assert told == expected
     assert all(expected)
