@@ -1,8 +1,10 @@
 """Projects to break: each worker installs one per Helm version, and every fault must leave it serving."""
 
+import json
 import os
 import re
 import secrets
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,7 +27,14 @@ def pytest_configure() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    TABLE.show(terminalreporter, exitstatus)
+    red = [report for report in terminalreporter.stats.get("passed", []) if "control" in report.keywords]
+    TABLE.show(terminalreporter, exitstatus, f"{kubernetes()}; {len(red)} controls failed as they must")
+
+
+def kubernetes() -> str:
+    asked = subprocess.run(["kubectl", "version", "-o", "json"], capture_output=True, text=True, check=False)
+    told = json.loads(asked.stdout or "{}").get("serverVersion", {"gitVersion": "of an unknown version"})
+    return f"Kubernetes {told['gitVersion']}"
 
 
 @pytest.fixture(scope="session")
