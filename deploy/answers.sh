@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Asks a version everything that good_answers.sh lists, and judges what it answers.
 
-# What was wrong, for a person; empty while all was good.
-answer_fault=''
+# What was wrong, for a person, empty while all was good; and 1 if it may be the fault of Redis or of the way there.
+answer_fault='' answer_unsure=0
 # The number of the last COUNT; empty before the first.
 last_count=''
 # So many requests go out through one curl: few processes, and a version that is bad all over is known soon.
@@ -58,10 +58,7 @@ ask_some() {
 # ask_visitor CURL_ARGUMENT...: as a visitor does, into $work/reply.
 ask_visitor() { try_once curl --silent --show-error --globoff --max-time "$slowest_answer" --noproxy '*' "$@"; }
 
-answer_unsure=0
-
-# judge_answers CONDUCT STATUS PATTERN HEAD: of what is in $work/reply. Otherwise answer_fault says what was wrong, and
-# answer_unsure is 1 if it may be the fault of Redis or of the way there.
+# judge_answers CONDUCT STATUS PATTERN HEAD: of what is in $work/reply. Otherwise sets answer_fault and answer_unsure.
 judge_answers() {
   local verdict
   verdict=$(

@@ -33,9 +33,12 @@ watch_service() {
 smoke_service() {
   smoke_test "$base_url" "$asked_digest" shared ||
     service_failed 9 "the smoke test of $scheme://$base_url through $entrance failed: $smoke_fault"
-  # A container that ended once was started again, and looks well.
-  if [ -n "${applied[$project]-}" ] && observe deployment "$project" && [ -n "$restarted_pod" ]; then
-    service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
+  if [ -n "${applied[$project]-}" ]; then
+    # Time has passed: a pod may have gone deaf, or its container ended once, was started again and looks well.
+    watch_service
+    if [ -n "$restarted_pod" ]; then
+      service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
+    fi
   fi
   if [ -n "$content" ] && [ "$content" = "$(content_checksum)" ]; then write_record content "$content $asked_digest"; fi
   mark_verified "$project" "${applied[$project]:-${newest[$project]}}" "${copies[$project]-}"
