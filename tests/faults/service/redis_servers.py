@@ -65,6 +65,12 @@ class Server(ValkeyServer):
         """Whether this replica has all that its master has."""
         return bool(self.info("replication")["master_link_status"] == "up")
 
+    def is_followed(self) -> bool:
+        """Whether a replica has acknowledged something. Before that, a master sends it nothing it writes."""
+        told = self.info("replication")
+        replicas = [told[f"slave{number}"] for number in range(told["connected_slaves"])]
+        return any(replica["offset"] > 0 for replica in replicas)
+
 
 def holds(condition: Callable[[], object]) -> bool:
     """Ask a condition; of a server that does not answer it does not hold."""
@@ -140,6 +146,7 @@ def add_replica(replica: ClusterNode, master: ClusterNode, masters: list[Cluster
     # Only who knows the master by its id can become its replica.
     wait_for("met", lambda: replica.run("CLUSTER", "REPLICATE", master.id) == "OK")
     wait_for("in step", replica.is_in_step)
+    wait_for("followed", master.is_followed)
 
     def is_known_to(node: ClusterNode) -> bool:
         return replica.id in str(node.run("CLUSTER", "REPLICAS", master.id))

@@ -19,6 +19,7 @@ def replica(server: Server, make_server: MakeServer) -> Server:
     """A replica that the master does not do without."""
     replica = make_server(Server, "--replicaof", LOOPBACK, str(server.port))
     wait_for("in step", replica.is_in_step)
+    wait_for("followed", server.is_followed)
     server.run("CONFIG", "SET", "min-replicas-to-write", 1)
     return replica
 
