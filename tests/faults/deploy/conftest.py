@@ -125,14 +125,14 @@ class Line:
 
 
 class Load(NamedTuple):
-    """Visitors who come four times a second, half of them POST; and how many visits there are at least."""
+    """Visitors who come twice a second, half of them POST; and how many visits there are at least."""
 
     visitors: int
     least_a_second: int
 
 
-STEADY = Load(visitors=10, least_a_second=20)
-BUSY = Load(visitors=40, least_a_second=100)
+STEADY = Load(visitors=15, least_a_second=20)
+BUSY = Load(visitors=60, least_a_second=100)
 """For versions: what one answer in many shows must be seen."""
 
 NOTHING_CHANGED = (2, 3, 4, 5)
@@ -195,7 +195,7 @@ def told(failed: list[Visit], line: Line) -> str:
 def coming_to(deployment: Deployment, load: Load) -> Iterator[Visitors]:
     """Visitors of a deployment; the block begins when they are answered."""
     ingress, host = deployment.project.cluster.ingress, deployment.project.host
-    with Visitors(ingress, host, count=load.visitors, every=0.25) as visitors:
+    with Visitors(ingress, host, count=load.visitors, every=0.5) as visitors:
         visitors.await_answers(load.visitors)
         yield visitors
 
