@@ -134,7 +134,7 @@ class Load(NamedTuple):
 STEADY = Load(visitors=15, least_a_second=20)
 BUSY = Load(visitors=80, least_a_second=100)
 """For versions: what one answer in many shows must be seen. Two such lines at a time are too much for two
-cores, so they are one group of the workers (`xdist_group`)."""
+cores, so most of them are in one file, and a file runs in one worker (`--dist loadfile`)."""
 
 NOTHING_CHANGED = (2, 3, 4, 5)
 """The exit statuses that say so."""

@@ -12,8 +12,6 @@ from tests.faults.bad_versions import BAD_VERSIONS, BadVersion, Visible
 from tests.faults.deploy.conftest import BUSY, Line, assert_rate, coming_to, judge, record
 from tests.faults.deploy.deployment import Deployment, Sources
 
-pytestmark = pytest.mark.xdist_group("busy")
-
 INSIDE = [version for version in BAD_VERSIONS if version.visible is Visible.INSIDE]
 ELSEWHERE = [version for version in BAD_VERSIONS if version.visible is not Visible.INSIDE]
 MISSED: dict[str, str] = {}

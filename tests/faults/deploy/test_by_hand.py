@@ -55,7 +55,6 @@ def verified(deployment: Deployment) -> list[str]:
     return [line.split()[1] for line in history.splitlines() if line.startswith("verified ")]
 
 
-@pytest.mark.xdist_group("busy")
 def test_somebody_upgrades_in_the_middle(installed: Deployment) -> None:
     """Their revision has not been asked anything: it is not the one that is called verified."""
     chart = str(installed.sources.folder / ".helm")
@@ -72,7 +71,6 @@ def test_somebody_upgrades_in_the_middle(installed: Deployment) -> None:
     assert theirs not in verified(installed)
 
 
-@pytest.mark.xdist_group("busy")
 def test_the_record_is_lost(installed: Deployment) -> None:
     """Without it nobody knows what was verified; what served before comes back all the same."""
     installed.deploys("13.4.0", "--no-candidate")

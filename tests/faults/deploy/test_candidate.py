@@ -16,7 +16,6 @@ from tests.faults.tcp_proxy import TcpProxy
 from tests.service import eventually
 
 
-@pytest.mark.xdist_group("busy")
 def test_crash(installed: Deployment) -> None:
     with installed.sources.edited("app/__main__.py", crashes):
         says = "its last line: broken on purpose"

@@ -63,7 +63,6 @@ NO_ROLLBACK = ("deploy/rollback.sh", '  step rollback restore_service "$target" 
 NO_LOCK = ("deploy.sh", "    step namespace prepare_namespace\n    step lock acquire_lock\n", "")
 
 
-@pytest.mark.xdist_group("busy")
 def test_without_a_candidate_visitors_meet_the_version(installed: Deployment, without: Without) -> None:
     with without(*NO_CANDIDATE):
         line = test_bad_versions.deploy(bad("one-in-twenty-fails"), installed)
@@ -72,13 +71,11 @@ def test_without_a_candidate_visitors_meet_the_version(installed: Deployment, wi
     assert line.load.failures
 
 
-@pytest.mark.xdist_group("busy")
 def test_without_the_smoke_test_it_stays(installed: Deployment, without: Without) -> None:
     with without(*NO_SMOKE_TEST), goes_red("in \\(8, 9\\)"):
         test_bad_versions.test_it_does_not_stay(installed, bad("redirects-behind-a-proxy"))
 
 
-@pytest.mark.xdist_group("busy")
 def test_without_a_rollback_it_stays(installed: Deployment, without: Without) -> None:
     with without(*NO_ROLLBACK), goes_red("serving\\(\\)"):
         test_bad_versions.test_it_does_not_stay(installed, bad("redirects-behind-a-proxy"))
@@ -89,7 +86,6 @@ def test_without_the_lock_two_deploy_at_once(installed: Deployment, without: Wit
         test_lock.test_two_deploys_at_once(installed, tmp_path)
 
 
-@pytest.mark.xdist_group("busy")
 def test_a_version_that_does_not_crash(installed: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_candidate, "crashes", lambda text: f"{text}\n# good\n")
     with goes_red("== 8"):

@@ -17,7 +17,6 @@ from tests.faults.tcp_proxy import TcpProxy
 from tests.service import eventually
 
 
-@pytest.mark.xdist_group("busy")
 def test_crash_loop(installed: Deployment) -> None:
     with installed.sources.edited("app/__main__.py", crashes):
         says = "its last line: broken on purpose"
@@ -33,7 +32,6 @@ def assert_restored(run: Run) -> None:
     assert "was restored and verified" in run.output, run.output
 
 
-@pytest.mark.xdist_group("busy")
 def test_never_ready(installed: Deployment, tmp_path: Path) -> None:
     values = never_ready(installed, tmp_path)
     with fault("new version never becomes ready", installed, 8, "not complete after 20 s", load=BUSY) as line:
@@ -63,7 +61,6 @@ def test_the_nodes_cannot_pull_it(installed: Deployment) -> None:
     assert_restored(line.run)
 
 
-@pytest.mark.xdist_group("busy")
 def test_the_fix_is_deployed_while_pods_crash(installed: Deployment) -> None:
     """Somebody upgraded past deploy.sh to a version that crashes; the fix must not be judged by its pods."""
     broken = f"{installed.project.cluster.registry}/{installed.project.name}:broken"
@@ -101,7 +98,6 @@ def test_quota_exceeded(installed: Deployment) -> None:
     assert_restored(line.run)
 
 
-@pytest.mark.xdist_group("busy")
 def test_the_smoke_test_fails(installed: Deployment) -> None:
     """A healthy rollout of a version that does not say what it is."""
     with installed.sources.edited("app/handlers/version.py", other_digest):
