@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.faults.deploy.conftest import BUSY, fault, fault_without_visitors
 from tests.faults.deploy.deployment import Deployment
 from tests.faults.deploy.kubeconfig import apply
