@@ -110,7 +110,7 @@ class Run:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
 
-    def wait(self, seconds: float = 300) -> int:
+    def wait(self, seconds: float = 600) -> int:
         status = self.process.wait(seconds)
         self._reader.join(30)
         return status
