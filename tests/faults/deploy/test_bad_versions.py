@@ -20,7 +20,7 @@ MISSED = {
     "same-number-under-load": "only visitors of the same moment see it; the test asks one after another",
     "exits-at-once": "it shows when its own pods end, which is at the next deploy",
 }
-"""Versions that stay, and why. What nobody sees while a deploy lasts is for monitoring, or the next deploy."""
+"""Versions that stay, and why. What nobody sees while a deploy lasts is for monitoring to find."""
 
 
 @contextmanager
