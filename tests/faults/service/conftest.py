@@ -29,7 +29,6 @@ FAILED = "failed"
 def pytest_configure(config: pytest.Config) -> None:
     TABLE.begin()
     config.addinivalue_line("markers", "any_product: the server is not what breaks here, one product will do")
-    config.addinivalue_line("markers", "control: shows that the suite notices, so its lines are not kept")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
