@@ -80,10 +80,12 @@ class Admission:
         self._now = 0
         self._clock = clock
         self._next_refusal = clock()
+        self._last_came = -math.inf
         self._rests: WeakKeyDictionary[object, float] = WeakKeyDictionary()
 
     def enter(self, request: object) -> bool:
         """Let `request` in; tell whether there was a place."""
+        self._last_came = self._clock()
         if self._now >= self._most:
             self._rests[request] = self._pace_refusal()
             return False
@@ -92,6 +94,10 @@ class Admission:
 
     def leave(self) -> None:
         self._now -= 1
+
+    def seconds_since_last(self) -> float:
+        """Return for how many seconds no visitor has come, let in or not; infinity before the first."""
+        return self._clock() - self._last_came
 
     def rest_after(self, request: object) -> float:
         """Return how many seconds the connection of `request` rests now that it is answered."""

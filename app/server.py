@@ -36,6 +36,9 @@ BACKLOG = 1024
 LAST_REQUEST_SECONDS = 0.1
 """After the end of listening, for what was sent before to arrive: some round trips in a cluster."""
 
+QUIET_SECONDS = 1.0
+"""Without a visitor for so long, the pod's endpoint is taken for withdrawn."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -158,9 +161,13 @@ async def drain(
     transport.end_keep_alive()
     log.info("draining", in_flight=len(policy.in_flight), delay_seconds=settings.drain_delay)
     await asyncio.sleep(settings.drain_delay)
+    ends = asyncio.get_running_loop().time() + settings.drain_timeout
+    if settings.drain_delay:
+        # Whoever comes last still has REQUEST_TIMEOUT.
+        await _until_nobody_comes(policy, ends - settings.request_timeout)
     transport.stop()
     try:
-        async with asyncio.timeout(settings.drain_timeout):
+        async with asyncio.timeout_at(ends):
             while True:
                 # Who connected last, or was idle, may have a request on its way.
                 await asyncio.sleep(LAST_REQUEST_SECONDS)
@@ -177,6 +184,17 @@ async def drain(
             seconds=settings.drain_timeout,
         )
     await transport.close_all_connections()
+
+
+async def _until_nobody_comes(policy: RequestPolicy, latest: float) -> None:
+    """Return once the entrance sends nobody any more, which a busy cluster may take longer for than expected.
+
+    It would send them to an address where nobody answers, not even with a refusal.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(latest):
+            while (rest := QUIET_SECONDS - policy.admission.seconds_since_last()) > 0:
+                await asyncio.sleep(rest)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -270,3 +270,49 @@ async def test_a_request_that_comes_while_the_last_batch_settles_is_answered(
     assert valkey.get("counter") == "3"
     late.close()
     await asyncio.gather(writer.wait_closed(), late.wait_closed())
+
+
+def visit_until_refused(service: Service, seconds: float) -> tuple[int, float]:
+    """Visit for so many seconds, each time on a new connection; return the visits, and when one was refused.
+
+    Whoever gets in is answered.
+    """
+    began = time.monotonic()
+    visits = 0
+    while (elapsed := time.monotonic() - began) < seconds:
+        try:
+            connection = service.connect()
+        except ConnectionRefusedError:
+            return visits, elapsed
+        with connection:
+            connection.sendall(VISIT)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        visits += 1
+        time.sleep(0.1)
+    return visits, seconds
+
+
+def test_visitors_whom_an_entrance_sends_for_longer_than_the_delay_are_served(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    service = start_service(valkey, DRAIN_DELAY=0.2).wait_until_ready()
+    service.signal(signal.SIGTERM)
+    service.line("draining")
+    visits, served_for = visit_until_refused(service, 3)
+    assert served_for == 3
+    assert service.wait() == 0
+    assert valkey.get("counter") == str(visits)
+
+
+def test_visitors_who_never_cease_to_come_hold_no_drain_longer_than_its_timeout(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    settings = {"DRAIN_DELAY": 0.2, "DRAIN_TIMEOUT": 4, "REQUEST_TIMEOUT": 2, "BODY_TIMEOUT": 1}
+    service = start_service(valkey, **settings).wait_until_ready()
+    service.signal(signal.SIGTERM)
+    service.line("draining")
+    visits, served_for = visit_until_refused(service, PATIENCE)
+    # Whoever comes last would still have REQUEST_TIMEOUT.
+    assert 0.2 + 4 - 2 - 0.5 < served_for < 0.2 + 4
+    assert service.wait() == 0
+    assert valkey.get("counter") == str(visits)
