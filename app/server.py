@@ -193,7 +193,7 @@ async def _until_nobody_comes(policy: RequestPolicy, latest: float) -> None:
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout_at(latest):
-            while (rest := QUIET_SECONDS - policy.admission.seconds_since_last()) > 0:
+            while (rest := QUIET_SECONDS - policy.admission.seconds_since_last()) > 0:  # noqa: ASYNC110 - no event tells that nobody comes
                 await asyncio.sleep(rest)
 
 
