@@ -7,6 +7,8 @@ answer_fault='' answer_unsure=0
 last_count=''
 # So many requests go out through one curl: few processes, and a version that is bad all over is known soon.
 answers_at_once=40
+# At most so many of a line.
+most_answers=1000
 
 # ask_answers CONDUCT DIGEST URL CURL_OPTION...: 0 when every answer was good; 1 when one was wrong; 2 when one did not
 # come in time or was a 503, which trouble of Redis or of the way there may cause, too. CONDUCT is
@@ -22,7 +24,7 @@ ask_answers() {
     read -r method path wanted times accept head pattern <<<"$row"
     if [ -z "$method" ]; then continue; fi
     pattern=${pattern//DIGEST/${digest:-[^\"]*}} pattern=${pattern//ENVIRONMENT/$shown_environment}
-    for ((left = times; left > 0; left -= answers_at_once)); do
+    for ((left = times < most_answers ? times : most_answers; left > 0; left -= answers_at_once)); do
       status=0
       ask_some "$conduct" "$method" "$path" "$wanted" $((left < answers_at_once ? left : answers_at_once)) \
         "$accept" "$head" "$pattern" "$@" || status=$?

@@ -15,6 +15,7 @@ test_candidate() {
   examine_candidate
   # What the kubelet finds counts, too: a probe that it cannot reach would stop the rollout.
   await_candidate candidate_ready "$candidate_seconds" "it answers, but not the kubelet's probes"
+  examine_drain
   remove_candidate
   note "the candidate answered well and is gone"
 }
@@ -126,8 +127,27 @@ examine_candidate() {
     if [ "$tries" -ge "$candidate_tries" ]; then spare_it "$answer_fault" && candidate_failed 9 "$answer_fault"; fi
     note "asking again: $answer_fault"
   done
-  stop_forward
 }
+
+# examine_drain: until the entrance knows that a pod ends, it sends it visitors; for DRAIN_DELAY they must be answered.
+examine_drain() {
+  local began=$SECONDS tries
+  if [ "$drain_delay" -lt 4 ]; then return; fi
+  must_ask delete pod "$project-candidate" --wait=false
+  while ask_candidate "$readiness_path" && [ "${reply##* }" = 200 ] && [ $((SECONDS - began)) -lt 2 ]; do run sleep 0.1; done
+  for tries in 2 1; do
+    if ask_candidate "$first_path" && [ "${reply##* }" = 200 ]; then return; fi
+    # The way there may have broken.
+    [ "$tries" -eq 1 ] || start_forward "$namespace" "pod/$project-candidate" http || true
+  done
+  if [ $((SECONDS - began + 1)) -lt "$drain_delay" ]; then
+    candidate_failed 9 "told to end, it answers no more, while visitors are still sent to it for up to $drain_delay s (settings.DRAIN_DELAY)"
+  fi
+  note "whether it serves on when told to end was not seen in time"
+}
+
+# ask_candidate PATH: into `reply`, what it says and the status.
+ask_candidate() { ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url$1"; }
 
 # await_ready_candidate: a new port-forward, through which it says that it is ready.
 await_ready_candidate() {
@@ -135,7 +155,7 @@ await_ready_candidate() {
   while :; do
     if start_forward "$namespace" "pod/$project-candidate" http; then
       while kill -0 "$forward" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do
-        if ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url$readiness_path"; then
+        if ask_candidate "$readiness_path"; then
           said=$(tr -d '\n' <<<"$reply")
           case $reply in *' 200') return 0 ;; esac
         fi

@@ -1,7 +1,9 @@
 # shellcheck shell=bash
 # What the charts are given, what they render, and what the rendered ConfigMap tells of the merged values.
 
-redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys='' shown_environment='[^<]*'
+redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys='' shown_environment='[^<]*' drain_delay=0
+# The image that $work/PROJECT.yaml runs.
+rendered_digest=''
 # Stands for a digest that only the build will tell.
 unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
 
@@ -14,6 +16,8 @@ check_charts() {
   secret_name=$(rendered_annotation secret-name)
   secret_keys=$(rendered_annotation secret-keys)
   shown_environment=$(rendered_annotation environment)
+  drain_delay=$(rendered_annotation drain-delay)
+  drain_delay=${drain_delay:-0}
   # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
   left_out=$(rendered_annotation left-out)
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
@@ -25,6 +29,8 @@ check_charts() {
 
 # render_service DIGEST: from now on the release would run this image.
 render_service() {
+  if [ "$rendered_digest" = "$1" ]; then return; fi
+  rendered_digest=$1
   service_values=(--values "$root/.helm/values-$environment.yaml")
   if [ -n "$values_file" ]; then service_values+=(--values "$values_file"); fi
   service_values+=(--set candidate.enabled=false)

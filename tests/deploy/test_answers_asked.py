@@ -16,13 +16,19 @@ def service() -> Iterator[AnsweringService]:
 
 
 def ask(
-    shell: Shell, url: str, conduct: str = "alone", slowest: float = 10, digest: str = "sha256:ab"
+    shell: Shell,
+    url: str,
+    conduct: str = "alone",
+    slowest: float = 10,
+    digest: str = "sha256:ab",
+    most: int = 1000,
 ) -> tuple[int, str]:
     """The status and the fault."""
     if (shell.bin / "curl").exists():
         shell.real("curl")
     snippet = f'status=0; ask_answers {conduct} {digest} {url} || status=$?; echo "$status $answer_fault"'
-    said = shell.says(snippet, "good_answers", "answers", slowest_answer=slowest, shown_environment="DEV")
+    variables = {"slowest_answer": slowest, "shown_environment": "DEV", "most_answers": most}
+    said = shell.says(snippet, "good_answers", "answers", **variables)
     status, _, fault = said.partition(" ")
     return int(status), fault
 
@@ -32,6 +38,11 @@ def test_a_good_one_passes(conduct: str, shell: Shell, service: AnsweringService
     assert ask(shell, service.url, conduct) == (0, "")
     assert service.counter == 260
     assert service.requests[0] == "GET /version"
+
+
+def test_no_line_is_asked_more_often_than_told(shell: Shell, service: AnsweringService) -> None:
+    assert ask(shell, service.url, most=10) == (0, "")
+    assert service.counter == 30
 
 
 @pytest.mark.parametrize("conduct", ["alone", "shared", "serving"])

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.deploy.rollouts import deployment
-from tests.deploy.shell import Done, Shell, failure
+from tests.deploy.shell import Done, Reply, Shell, failure
 
 FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
 POD = "kind: Deployment\nspec:\n  replicas: {}\n  template:\n    image: {}\n"
@@ -151,3 +151,49 @@ def test_redis_that_forbids_the_candidates_key_is_named(shell: Shell) -> None:
     assert done.status == 3
     assert "Redis does not let the candidate count" in done.stderr
     assert "{<COUNTER_KEY>}:candidate" in done.stderr
+
+
+def told_to_end(shell: Shell, answers: list[str | Reply], more: str = ":", delay: int = 5) -> Done:
+    shell.stub("kubectl", {"delete pod": "", "logs": "", "get": "", "describe": ""})
+    shell.stub("curl", {"/readyz": ["ok 200", "draining 503"], "/version": answers})
+    variables = {
+        "readiness_path": "/readyz",
+        "first_path": "/version",
+        "redis_mode": "external",
+        "drain_delay": delay,
+        "slowest_answer": 2,
+    }
+    call = f"start_forward() {{ :; }}; {more}; DEPLOY_EVIDENCE=$work; examine_drain"
+    return shell.run(
+        call, *FILES, "answers", base_url="shop.example", forward_address="127.0.0.1:1", **variables
+    )
+
+
+REFUSED = failure("curl: (52) Empty reply from server", 52)
+
+
+@pytest.mark.parametrize(
+    "answers", [["{} 200"], [REFUSED, "{} 200"]], ids=["at once", "through another port-forward"]
+)
+def test_a_candidate_that_was_told_to_end_still_answers(answers: list[str | Reply], shell: Shell) -> None:
+    assert told_to_end(shell, answers).status == 0
+    assert len(shell.calls("kubectl", "delete pod shop-candidate --wait=false")) == 1
+
+
+@pytest.mark.parametrize("answers", [[REFUSED], ["Gone 503"]], ids=["refuses", "answers wrongly"])
+def test_a_candidate_that_ends_at_once_is_bad(answers: list[str | Reply], shell: Shell) -> None:
+    done = told_to_end(shell, answers)
+    assert done.status == 9
+    assert "told to end, it answers no more, while visitors are still sent to it for up to 5 s" in done.stderr
+
+
+def test_a_candidate_that_is_asked_too_late_is_not_blamed(shell: Shell) -> None:
+    late = "unset SECONDS; SECONDS=0; start_forward() { SECONDS=5; return 1; }"
+    done = told_to_end(shell, [REFUSED], late)
+    assert done.status == 0
+    assert "was not seen in time" in done.stderr
+
+
+def test_where_pods_end_without_delay_so_may_the_candidate(shell: Shell) -> None:
+    assert told_to_end(shell, [REFUSED], delay=0).status == 0
+    assert shell.calls("kubectl") == []

@@ -142,6 +142,7 @@ def test_kubernetes_expands_nothing_in_a_setting() -> None:
 
 def test_deploy_reads_the_merged_values_from_annotations() -> None:
     assert document(SERVICE, "ConfigMap")["metadata"]["annotations"] == {
+        "deploy/drain-delay": "5",
         "deploy/environment": "DEV",
         "deploy/redis-mode": "bundled",
         "deploy/secret-keys": "REDIS_PASSWORD",
@@ -150,6 +151,7 @@ def test_deploy_reads_the_merged_values_from_annotations() -> None:
     }
     external = {**EXTERNAL, "secret": {"mode": "existing", "name": "vault"}}
     assert document(SERVICE, "ConfigMap", values=external)["metadata"]["annotations"] == {
+        "deploy/drain-delay": "5",
         "deploy/environment": "DEV",
         "deploy/redis-mode": "external",
         "deploy/secret-mode": "existing",

@@ -122,6 +122,22 @@ def test_a_release_left_in_the_middle_is_recovered(history: str, what: str, shel
     assert shell.says(call, *FILES) == what
 
 
+@pytest.mark.parametrize(("applied", "asked"), [("", 10), ("5", 1000)], ids=["unchanged", "changed"])
+def test_what_serves_already_is_asked_less(applied: str, asked: int, shell: Shell) -> None:
+    shell.stub(
+        "kubectl", {"get secrets": "4 d deployed", "get configmap": "", "get lease": MINE, "patch": ""}
+    )
+    call = f"applied[shop]={applied}; watch_service() {{ :; }}; smoke_test() {{ echo $most_answers; }}"
+    variables = {
+        "lock_identity": "me",
+        "content": "",
+        "asked_digest": "sha256:ab",
+        "most_answers": 1000,
+        "restarted_pod": "",
+    }
+    assert shell.says(f"read_revisions shop; {call}; smoke_service", *FILES, **variables) == str(asked)
+
+
 @pytest.mark.parametrize(("now", "written"), [("built", 1), ("edited meanwhile", 0)])
 def test_the_content_is_recorded_only_as_it_was_built(now: str, written: int, shell: Shell) -> None:
     """An edit during the rollout was not deployed."""
