@@ -58,7 +58,7 @@ ask_some() {
 }
 
 # ask_visitor CURL_ARGUMENT...: as a visitor does, into $work/reply.
-ask_visitor() { try_once curl --silent --show-error --globoff --max-time "$slowest_answer" --noproxy '*' "$@"; }
+ask_visitor() { try_once curl --disable --silent --show-error --globoff --max-time "$slowest_answer" --noproxy '*' "$@"; }
 
 # judge_answers CONDUCT STATUS PATTERN HEAD: of what is in $work/reply. Otherwise sets answer_fault and answer_unsure.
 judge_answers() {
@@ -115,7 +115,10 @@ judge_answers() {
   )
   case $verdict in
     'good '*) last_count=${verdict#good } ;;
-    '') fail 6 "deploy/good_answers.sh: awk cannot read the pattern «$3»" "correct it; the word must stand outside of brackets" ;;
+    '')
+      answer_unsure=0 answer_fault="awk cannot read the pattern «$3» of deploy/good_answers.sh: correct it; the word must stand outside of brackets"
+      return 1
+      ;;
     *)
       answer_unsure=${verdict#wrong }
       answer_fault=${answer_unsure#* }

@@ -134,7 +134,7 @@ check_base_url() {
 }
 
 check_options() {
-  local port='[0-9]{1,5}'
+  local name port='[0-9]{1,5}'
   [[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || refuse --timeout "$timeout" "whole seconds, 1 to 99999"
   local address="([^]:/,[:space:]]+|\\[[0-9a-fA-F:]+]):$port"
   [[ -z $ingress_address || $ingress_address =~ ^$address(,$address)?$ ]] ||
@@ -145,4 +145,10 @@ check_options() {
   [ -z "$values_file" ] || [ -r "$values_file" ] || refuse --values "$values_file" "a file that can be read"
   [ -z "$redis_values_file" ] || [ -r "$redis_values_file" ] ||
     refuse --redis-values "$redis_values_file" "a file that can be read"
+  for name in ${!DEPLOY_@}; do
+    case $name in
+      *_SECONDS) [[ ${!name} =~ ^[0-9]{0,5}$ ]] || refuse "$name" "${!name}" "whole seconds" ;;
+      DEPLOY_SLOWEST_ANSWER) [[ ${!name} =~ ^([0-9]+(\.[0-9]+)?)?$ ]] || refuse "$name" "${!name}" "seconds" ;;
+    esac
+  done
 }

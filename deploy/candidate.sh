@@ -26,7 +26,8 @@ candidate_is_wanted() {
   read_revisions "$project"
   before=$(last_verified "$project")
   # Without a record, as after a restored backup, pods that are ready serve somebody all the same.
-  if [ -z "$before" ] && { ! observe deployment "$project" || [ "$available" -eq 0 ]; }; then
+  if [ -z "$before" ]; then must_ask get deployment "$project" --ignore-not-found -o jsonpath='{.status.availableReplicas}'; fi
+  if [ -z "$before" ] && [ "${reply:-0}" -eq 0 ]; then
     note "no candidate: nothing was verified here before, so no visitor is served by a version that works"
   elif [ "$candidate" = no ]; then
     warn "no candidate (--no-candidate): visitors are the first to meet this version"
@@ -207,6 +208,8 @@ end_candidate=(delete pod --ignore-not-found --wait=false --grace-period=0 --for
 # remove_candidate: also one that a killed deploy left.
 remove_candidate() {
   stop_forward
+  must_ask get pod "$project-candidate" --ignore-not-found -o name
+  if [ -z "$reply" ]; then return 0; fi
   must_ask "${end_candidate[@]}" "$project-candidate"
   candidate_made=''
 }

@@ -70,5 +70,5 @@ inhabitants() {
       $NF == "helm/" project || $NF == "helm/" project "-redis" { next }
       NF { print $1 }
     ' || true
-  sed -E '/^Warning:|^No resources|metrics\.k8s\.io/d; s/^Error from server \(Forbidden\): ([^ ]*) is forbidden.*/\1/; s/^/unknown\//' "$work/unseen"
+  sed -E '/^Warning:|^No resources/d; /^[^,]*metrics\.k8s\.io[^,]*(, [^,]*metrics\.k8s\.io[^,]*)*$/d; s/^Error from server \(Forbidden\): ([^ ]*) is forbidden.*/\1/; s/^/unknown\//' "$work/unseen"
 }

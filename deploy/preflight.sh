@@ -29,6 +29,11 @@ check_tools() {
   for tool in kubectl helm curl gzip base64; do
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
+  # kubectl would not follow it to another cluster, and the records of revisions are read from Secrets.
+  case ${HELM_DRIVER:-secret}${HELM_KUBEAPISERVER-} in
+    secret | secrets) ;;
+    *) fail 3 "HELM_DRIVER is «${HELM_DRIVER-}», HELM_KUBEAPISERVER is «${HELM_KUBEAPISERVER-}»" "unset both; the context says which cluster: --context NAME" ;;
+  esac
 }
 
 check_container_tool() {

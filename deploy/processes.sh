@@ -56,7 +56,7 @@ way_on() {
     uninstall) echo "it may be half-way; run the same command again to finish" ;;
     *)
       if [ -z "$changing" ]; then
-        echo "what runs in the cluster was not changed"
+        echo "what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}"
       elif [ "$changing" = "$project" ]; then
         echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or $(this_project --rollback)"
       else

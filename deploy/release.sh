@@ -6,7 +6,7 @@
 changes=()
 declare -A applied=() copies=()
 # How many pods the cluster had room for before the change, where that was fewer than wanted.
-room_before=''
+room_before='' pods_before=''
 
 deploy_redis() {
   if [ "$redis_mode" != bundled ]; then
@@ -17,7 +17,6 @@ deploy_redis() {
   if [ -n "${newest[$project]}" ] && ! is_current "$redis_release"; then difference_or_refusal "$project" || true; fi
   apply_release "$redis_release" "$root/.helm/redis" "${redis_values[@]}"
   await_rollout statefulset "$redis_release" || redis_failed 7 "Redis did not come up: $rollout_fault"
-  mark_verified "$redis_release" "${applied[$redis_release]:-${newest[$redis_release]}}" "${copies[$redis_release]-}"
   changing=''
 }
 
@@ -38,23 +37,28 @@ smoke_service() {
   if [ -n "${applied[$project]-}" ]; then
     # Time has passed: a pod may have gone deaf, or its container ended once, was started again and looks well.
     watch_service
-    if [ -n "$restarted_pod" ]; then
+    if [ -n "$restarted_pod" ] && [ "$new_pods" != "$pods_before" ]; then
       service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
     fi
   fi
   if [ -n "$content" ] && [ "$content" = "$(content_checksum)" ]; then write_record content "$content $asked_digest"; fi
-  mark_verified "$project" "${applied[$project]:-${newest[$project]}}" "${copies[$project]-}"
+  mark_served "$project"
+  # It has served visitors by now, which its own probes cannot promise.
+  if [ "$redis_mode" = bundled ]; then mark_served "$redis_release"; fi
 }
+
+# mark_served RELEASE: what this deploy applied, or found.
+mark_served() { mark_verified "$1" "${applied[$1]:-${newest[$1]}}" "${copies[$1]-}"; }
 
 # note_room: a cluster that is full before the change is full after it.
 note_room() {
   room_before=''
-  since=()
+  since=() new_pods=''
   if observe deployment "$project" && [ -n "${since[unschedulable]-}" ] && [ "$available" -gt 0 ]; then
     room_before=$available
     warn "the cluster has room for $available of $wanted pods: more will not be waited for"
   fi
-  rollout_fault=''
+  rollout_fault='' pods_before=$new_pods
 }
 
 # apply_release RELEASE CHART VALUES...: after render. Nothing is applied when nothing would change.
@@ -118,6 +122,7 @@ apply_failed() {
   local release=$1 before=$2 reason
   reason="helm could not apply $release: $(last_words 3)"
   read_revisions "$release"
+  case $reason in *'another operation'*) fail 10 "$reason" "somebody else changes $release right now: $(this_project --history)" ;; esac
   if [ "${newest[$release]}" = "$before" ]; then
     fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi
@@ -131,6 +136,10 @@ recover_pending() {
   case $state in pending-* | uninstalling) ;; *) return 0 ;; esac
   advice="helm --kube-context $context -n $namespace history $release"
   target=$(restorable "$release")
+  # An installation that failed half-way may serve all the same.
+  case $state in pending-upgrade | pending-rollback)
+    target=${target:-$(awk -v newest="${newest[$release]}" '$1 != newest { number = $1 } END { print number }' <<<"${revisions[$release]}")} ;;
+  esac
   note "$release was left $state by a deploy that ended in the middle: recovering"
   if [ -n "$target" ]; then
     roll_back "$release" "$target" ||

@@ -3,7 +3,7 @@
 
 # service_failed STATUS REASON: exit with it once the version before serves again, with 10 if it does not.
 service_failed() {
-  local status=$1 reason=$2 target revision
+  local status=$1 reason=$2 target revision known=${applied[$project]:-${newest[$project]-}}
   save_evidence "$project" deployment "$reason"
   read_revisions "$project"
   target=$(restorable "$project") revision=${newest[$project]}
@@ -13,7 +13,7 @@ service_failed() {
   if [ "$target" = "$revision" ]; then
     fail 10 "$reason" "revision $target, the last verified one, is what runs; evidence: $evidence"
   fi
-  if [ -n "${applied[$project]-}" ] && [ "${applied[$project]}" != "$revision" ]; then
+  if [ -n "$known" ] && [ "$known" != "$revision" ]; then
     fail 10 "$reason" "somebody else changed $project meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
   fi
   step rollback restore_service "$target" "$reason"
@@ -22,16 +22,18 @@ service_failed() {
 
 # restore_service REVISION [REASON]: roll back to it; exit 10 if that fails, too.
 restore_service() {
-  local target=$1 reason=${2-} digest host
+  local target=$1 reason=${2-} digest host made
   check_lock
   changing=$project
   deployed_value digest "$target" image digest
   deployed_value host "$target" ingress host
   roll_back "$project" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$project"
+  made=${newest[$project]}
   await_rollout deployment "$project" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
   smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
-  mark_copy "$project" "$target"
+  mark_copy "$project" "$target" "$made"
+  if [ -n "${applied[$redis_release]-}" ]; then mark_served "$redis_release"; fi
 }
 
 # not_restored REVISION REASON WHY
@@ -53,7 +55,7 @@ roll_back() {
 mark_copy() {
   read_revisions "$1"
   case " ${verified[$1]} " in
-    *" $2 "*) mark_verified "$1" "${newest[$1]}" "$(origin_of "$1" "$2")" ;;
+    *" $2 "*) mark_verified "$1" "${3:-${newest[$1]}}" "$(origin_of "$1" "$2")" ;;
   esac
 }
 

@@ -18,10 +18,13 @@ read_baseline() {
   if [ -n "$untrusted_fault" ] && [ "$environment" = prod ]; then
     fail 3 "$untrusted_fault" "nothing was changed; give --ca FILE, or mend the certificate"
   fi
-  if ask_entrance "$1" && [ "${reply%% *}" = 200 ]; then
-    entrance_was_good=yes
-  else
-    entrance_was_good=no
+  local tries
+  entrance_was_good=no
+  for ((tries = smoke_tries; tries > 0; tries--)); do
+    if ask_entrance "$1" && [ "${reply%% *}" = 200 ]; then entrance_was_good=yes && return; fi
+    run sleep 1
+  done
+  if [ "$entrance_was_good" = no ]; then
     warn "before the change $scheme://$1 through $entrance answers ${reply%% *}: what is wrong there is not the new version's fault"
   fi
 }
@@ -32,6 +35,10 @@ smoke_test() {
   while :; do
     # The way there may have gone with a pod, and the certificate may still be on its way.
     if [ "$status" -eq 2 ] && ! find_entrance "$host"; then
+      if [ "$entrance_was_good" = yes ] || [ "$tries" -gt 0 ]; then
+        smoke_fault="nothing answers any more, not even the Service: $(last_words)${answer_fault:+; before that: $answer_fault}"
+        return 1
+      fi
       warn "neither an entrance nor the Service can be reached: $(last_words); the pods are ready, nobody asked them"
       return 0
     fi

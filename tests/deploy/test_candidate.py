@@ -23,30 +23,42 @@ POD = "kind: Deployment\nspec:\n  replicas: {}\n  template:\n    image: {}\n"
 def test_a_candidate_is_made_of_pods_that_nobody_tested(
     entries: str, replicas: int, image: str, more: dict[str, str], wanted: str, shell: Shell
 ) -> None:
-    shell.stub("kubectl", {"get secrets": "4 d deployed\n", "get configmap": entries})
+    found = {"get secrets": "4 d deployed\n", "get configmap": entries, "get deployment shop": ""}
+    shell.stub("kubectl", found)
     shell.stub("helm", {"get manifest shop --revision 4": POD.format(3, "old")})
     (shell.work / "shop.yaml").write_text(POD.format(replicas, image))
     assert shell.says("candidate_is_wanted && echo yes || echo no", *FILES, **more) == wanted
 
 
 @pytest.mark.parametrize(
-    ("found", "wanted"),
-    [(deployment(), "yes"), (deployment(available=0), "no"), ("", "no")],
+    ("available", "wanted"),
+    [("3", "yes"), ("0", "no"), ("", "no")],
     ids=["pods that serve", "none that serves", "no Deployment"],
 )
-def test_pods_that_serve_are_protected_without_a_record_too(found: str, wanted: str, shell: Shell) -> None:
+def test_pods_that_serve_are_protected_without_a_record_too(
+    available: str, wanted: str, shell: Shell
+) -> None:
     """A restored backup has other UIDs than the record."""
-    shell.stub("kubectl", {"get secrets": "4 d deployed\n", "get configmap": "", "get deployment,": found})
+    found = {"get secrets": "4 d deployed\n", "get configmap": "", "get deployment shop": available}
+    shell.stub("kubectl", found)
     assert shell.says("candidate_is_wanted && echo yes || echo no", *FILES) == wanted
 
 
 def test_a_deploy_without_a_candidate_removes_what_another_left(shell: Shell) -> None:
     shell.stub(
-        "kubectl", {"get secrets": "", "get configmap": "", "get lease": "5 me then", "delete pod": ""}
+        "kubectl",
+        {
+            "get secrets": "",
+            "get configmap": "",
+            "get lease": "5 me then",
+            "get deployment shop": "",
+            "get pod": "pod/shop-candidate",
+            "delete pod": "",
+        },
     )
     call = "render_service() { :; }; test_candidate"
     shell.says(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
-    assert len(shell.calls("kubectl", "shop-candidate")) == 1
+    assert len(shell.calls("kubectl", "delete pod")) == 1
 
 
 def unreached(shell: Shell, ready: str) -> Done:

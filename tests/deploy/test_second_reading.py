@@ -95,6 +95,7 @@ def test_candidate_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:
             "get secrets": "",
             "get configmap": "",
             "get lease": "5 me then",
+            "get deployment shop": "",
             "get pod": "",
             "delete pod": forbidden,
         },
