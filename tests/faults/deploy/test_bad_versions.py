@@ -18,7 +18,6 @@ MISSED = {
     "places-leak": "it serves until each pod has answered a thousand requests, after the deploy has ended",
     "moves-to-another-port": "it serves for the 15 seconds in which a deploy ends",
     "same-number-under-load": "only visitors of the same moment see it; the test asks one after another",
-    "exits-at-once": "it shows when its own pods end, which is at the next deploy",
 }
 """Versions that stay, and why. What nobody sees while a deploy lasts is for monitoring to find."""
 
