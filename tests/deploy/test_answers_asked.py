@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +138,22 @@ def test_a_way_that_is_closed_is_not_sure(conduct: str, shell: Shell) -> None:
     status, fault = ask(shell, url, conduct)
     assert status == 2
     assert re.match(r"GET /version: no answer within 10 s: curl: \(7\)", fault)
+
+
+def test_curls_own_settings_do_not_matter(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`insecure` there would make a certificate good that is not, `retry` an answer that was an error."""
+    (tmp_path / ".curlrc").write_text("fail\n")
+    monkeypatch.setenv("CURL_HOME", str(tmp_path))
+    with answering_service() as service:
+        assert ask(shell, service.url) == (0, "")
+
+
+def test_a_service_that_says_redis_is_away_is_not_a_wrong_one(shell: Shell) -> None:
+    """`degraded` is what healthz is documented to say; readyz, the next line, is a 503 then."""
+    answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\ndegraded\n\n200\036"
+    shell.stub("curl", {"": answer * 3})
+    only = 'good_answers=$(grep " /healthz " <<<"$good_answers")'
+    call = f'{only}; status=0; ask_answers alone sha256:ab http://x || status=$?; echo "$status"'
+    assert shell.says(call, "good_answers", "answers", shown_environment="DEV") != "1"

@@ -189,3 +189,10 @@ def test_a_missing_tool_is_named(missing: str, tools: Path, tmp_path: Path) -> N
     assert done.returncode == 3
     assert done.stderr.count("\n") <= 3
     assert f"{missing}: not found on PATH" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SMOKE_SECONDS", "CANDIDATE_SECONDS", "PULL_SECONDS", "SLOWEST_ANSWER"])
+def test_seconds_that_are_none_are_refused_before_anything(name: str, tools: Path) -> None:
+    """After the release, bash ends the whole script at the first sum with them: no rollback, no words."""
+    done = deploy(GOOD, tools, **{f"DEPLOY_{name}": "45s"})
+    assert done.returncode == 2, done

@@ -209,3 +209,22 @@ def test_a_candidate_that_is_asked_too_late_is_not_blamed(shell: Shell) -> None:
 def test_where_pods_end_without_delay_so_may_the_candidate(shell: Shell) -> None:
     assert told_to_end(shell, [REFUSED], delay=0).status == 0
     assert shell.calls("kubectl") == []
+
+
+def test_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:
+    forbidden = failure('Error from server (Forbidden): pods "shop-candidate" is forbidden')
+    shell.stub(
+        "kubectl",
+        {
+            "get secrets": "",
+            "get configmap": "",
+            "get lease": "5 me then",
+            "get deployment shop": "",
+            "get pod": "",
+            "delete pod": forbidden,
+        },
+    )
+    files = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
+    call = "render_service() { :; }; test_candidate"
+    done = shell.run(call, *files, lock_identity="me", asked_digest="", candidate="no")
+    assert done.status == 0, done.stderr

@@ -120,3 +120,11 @@ def test_a_namespace_of_others_is_refused(labels: str, found: str, why: str, she
     assert done.status == 3
     assert why in done.stderr
     assert shell.calls("kubectl", "apply") == []
+
+
+def test_metrics_that_are_away_hide_nobody_else(shell: Shell) -> None:
+    """kubectl names all groups that it cannot see in one line."""
+    error = "error: unable to retrieve the complete list of server APIs: "
+    error += "backup.test/v1: EOF, metrics.k8s.io/v1beta1: not now\n"
+    (one,) = inhabitants(shell, OURS, Reply(KINDS, 1, error))
+    assert one.startswith("unknown/")

@@ -105,3 +105,8 @@ def test_a_child_does_not_hold_the_locks_pipe(shell: Shell) -> None:
     """Its end would not be the deploy's end then."""
     call = """exec 9>"$work/pipe"; run bash -c '{ : >&9; } 2>/dev/null && echo open || echo closed'"""
     assert shell.says(call) == "closed"
+
+
+def test_redis_that_changed_is_not_called_unchanged(shell: Shell) -> None:
+    said = shell.says("changes=(shop-redis); way_on", current_step="release", changing="")
+    assert "shop-redis" in said

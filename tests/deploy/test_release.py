@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.deploy.rollouts import deployment, pod, replica_sets
 from tests.deploy.shell import Done, Reply, Shell, failure
 
 FILES = ["charts", "record", "lock", "replicas", "release"]
@@ -151,3 +152,33 @@ def test_the_content_is_recorded_only_as_it_was_built(now: str, written: int, sh
     shell.says(call, *FILES, **variables)
     assert len(shell.calls("kubectl", '"content":"built sha256:ab"')) == written
     assert len(shell.calls("kubectl", '"service":"4/d"')) == 1
+
+
+def test_a_pod_that_was_restarted_long_ago_is_not_this_deploys(shell: Shell) -> None:
+    """The Ingress alone changes: these pods ran before, and go on."""
+    lines = deployment() + replica_sets(new="2") + pod("shop-new-1", "new", restarts=1)
+    shell.no_sleep()
+    shell.stub("kubectl", {"logs": "", "get deployment,": lines})
+    call = """
+    apply_release() { applied[shop]=5; }
+    smoke_test() { :; }
+    mark_verified() { :; }
+    service_failed() { echo "$*"; exit 42; }
+    deploy_service; watch_service; smoke_service
+    """
+    done = shell.run(call, "charts", "record", "release", "watch", asked_digest="sha256:ab", content="")
+    assert done.status == 0, done.stdout
+
+
+def test_helm_refusing_because_somebody_elses_is_under_way_undoes_nothing(shell: Shell) -> None:
+    busy = failure("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress")
+    done = applied(shell, busy, history=["4 d deployed\n", "4 d deployed\n5 e pending-upgrade\n"])
+    assert "service 6" not in done.stdout, "service_failed rolls back what they are doing"
+
+
+def test_pods_of_an_install_that_failed_half_way_are_not_uninstalled(shell: Shell) -> None:
+    """They may serve: only a first installation that is pending served nobody."""
+    shell.stub("kubectl", {"get secrets": "1 a failed\n2 b pending-upgrade\n", "get configmap": ""})
+    call = "roll_back() { echo roll back $*; }; uninstall_release() { echo uninstall $*; }"
+    call += "; read_revisions shop; recover_pending shop"
+    assert "uninstall" not in shell.says(call, "charts", "record", "lock", "replicas", "release")

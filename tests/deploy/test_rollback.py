@@ -182,3 +182,17 @@ def test_an_api_server_that_is_away_during_helms_rollback_is_asked_again(shell: 
     shell.says("read_revisions shop; roll_back shop 1", *FILES)
     (_, call) = shell.calls("helm", "rollback")
     assert call == "rollback shop 1 --history-max 12", "Helm must not forget what it goes back to"
+
+
+def test_a_revision_that_somebody_made_meanwhile_is_not_the_copy(shell: Shell) -> None:
+    after = FAILED + "4 d deployed\n"
+    theirs = FAILED + "4 d superseded\n5 e deployed\n"
+    rolled_back(shell, "service_failed 8 'it failed'", [FAILED, after, theirs], "1/a 2/b")
+    assert not shell.calls("kubectl", "5/e"), "nobody asked revision 5 anything"
+
+
+def test_leaves_what_somebody_did_during_a_deploy_that_changed_nothing(shell: Shell) -> None:
+    history: list[str | Reply] = ["1 a deployed\n", "1 a superseded\n2 b deployed\n"]
+    done = rolled_back(shell, "read_revisions shop; service_failed 9 'it failed'", history, "1/a")
+    assert not shell.calls("helm", "rollback")
+    assert done.status == 10

@@ -140,3 +140,24 @@ def test_a_host_that_is_new_was_not_served_before(shell: Shell) -> None:
     call = "verified[shop]=4; untrusted_fault='not trusted'; environment=prod; read_baseline new.test"
     assert shell.says(f'{PARTS}\n{call}; echo "«$entrance_was_good»"', *FILES) == "«»"
     assert shell.calls("curl") == []
+
+
+def test_an_entrance_that_was_good_and_is_gone_is_a_fault(shell: Shell) -> None:
+    """Not even the Service can be asked: that is no better than when it can."""
+    more = 'none=1 entrance_was_good=yes smoke_seconds=0; echo unreachable >"$work/error"'
+    assert ended(shell, more).startswith("1 ")
+
+
+def test_a_version_that_dies_while_it_is_asked_is_not_good(shell: Shell) -> None:
+    gone = "find_entrance() { looks=$((looks + 1)); entrance=there entrance_options=(--there); "
+    gone += "[ $looks -lt 2 ]; }; looks=0"
+    more = f'bad_times=9 bad_status=2; echo unreachable >"$work/error"; {gone}'
+    assert ended(shell, more).startswith("1 ")
+
+
+def test_one_unlucky_answer_before_the_change_excuses_nothing(shell: Shell) -> None:
+    shell.no_sleep()
+    shell.stub("curl", {"": [Reply("502 "), Reply("200 ")]})
+    shell.stub("helm", {"get values shop --revision 4": HOST})
+    call = 'verified[shop]=4; read_baseline shop.test; echo "$entrance_was_good"'
+    assert shell.says(f"{PARTS}\n{call}", *FILES) == "yes"
