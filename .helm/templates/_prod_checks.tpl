@@ -11,7 +11,7 @@ is meant. All that is missing at once, each with the line to add.
 {{- $ways = append $ways "where the Gateway's listener that httpRoute.parentRefs names has HTTPS: `httpRoute: {tls: true}`" }}
 {{- end }}
 {{- if ne $.Values.ingress.plainHTTP "allowed" }}
-{{- $missing = append $missing (printf "visitors would come in by plain HTTP (%s). Give it a certificate (docs/charts.md, Entrances), or add a line: %s" . (join "; " $ways)) }}
+{{- $missing = append $missing (printf "visitors would come in by plain HTTP (%s). Give it a certificate (docs/charts.md, Entrances), or add the line that holds: %s" . (join "; " $ways)) }}
 {{- end }}
 {{- end }}
 {{- if and (eq .Values.redis.mode "bundled") (ne .Values.redis.singlePod "allowed") }}

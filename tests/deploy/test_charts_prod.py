@@ -1,4 +1,4 @@
-"""PROD says what it is: what is fit for trying out only is refused there, with the lines that would allow it."""
+"""PROD says what it is: what is fit for trying out only is refused, with the lines that would allow it."""
 
 import json
 import re
@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.charts import DEPLOYED, HELMS, PROJECT, SERVICE, Values, merged, refusal, run
+from tests.deploy.charts import DEPLOYED, HELMS, PROJECT, ROOT, SERVICE, Values, merged, refusal, run
 
+DOCS = (ROOT / "docs" / "charts.md").read_text()
 # What a deploy gives of its own accord, without a values file.
 UNSAID: Values = {"ingress": {"plainHTTP": "refused"}, "redis": {"singlePod": "refused"}}
 ROUTE_ONLY: Values = {
@@ -115,3 +116,19 @@ def test_elsewhere_nothing_needs_to_be_said(environment: str) -> None:
 )
 def test_the_words_are_those(values: Values, word: str) -> None:
     assert word in refusal(SERVICE, values)
+
+
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_entrances_are_fit_for_prod(example: str) -> None:
+    assert is_taken(merged(MANAGED, yaml.safe_load(example)))
+
+
+def test_the_docs_have_every_line_that_is_told() -> None:
+    _, _, section = DOCS.partition("\n## PROD says what it is\n")
+    told = [*lines(refused(ROUTE_ONLY)), SINGLE_POD]
+    documented = [line for line in lines(section.partition("\n\n## ")[0]) if isinstance(line, dict)]
+    assert len(EXAMPLES) == 6
+    assert [line for line in told if line not in documented] == []
