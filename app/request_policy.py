@@ -157,7 +157,9 @@ def make_policy(settings: Settings) -> RequestPolicy:
         "X-Content-Type-Options": "nosniff",
     }
     if settings.hsts_seconds:
-        headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}; includeSubDomains"
+        # Of the names below this one the service knows nothing: they may not have HTTPS.
+        below = "; includeSubDomains" if settings.hsts_include_subdomains else ""
+        headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}{below}"
     return RequestPolicy(settings, headers, Admission(settings.max_in_flight))
 
 

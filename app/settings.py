@@ -150,6 +150,7 @@ class Settings(BaseSettings):
     allowed_hosts: Names = ()
     trusted_proxies: Networks = ()
     hsts_seconds: Annotated[int, Field(ge=0, description="seconds, 0 (off) or more")] = 0
+    hsts_include_subdomains: Flag = False
 
     drain_delay: Delay = 0.0
     drain_timeout: Delay = 20.0

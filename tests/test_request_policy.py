@@ -37,6 +37,21 @@ def test_allowed_hosts(host: str, *, allowed: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Settings(), None),
+        (Settings(hsts_seconds=600), "max-age=600"),
+        (Settings(hsts_seconds=600, hsts_include_subdomains=True), "max-age=600; includeSubDomains"),
+        (Settings(hsts_include_subdomains=True), None),
+    ],
+)
+def test_browsers_are_told_to_insist_on_https_as_far_as_asked(
+    settings: Settings, expected: str | None
+) -> None:
+    assert make_policy(settings).headers.get("Strict-Transport-Security") == expected
+
+
+@pytest.mark.parametrize(
     ("peer", "forwarded", "expected"),
     [
         ("10.0.0.1", "203.0.113.9", "203.0.113.9"),

@@ -6,6 +6,7 @@
 {{- include "visits.timingChecks" . }}
 {{- include "visits.redisChecks" . }}
 {{- include "visits.extraChecks" . }}
+{{- include "visits.prodChecks" . }}
 {{- end }}
 
 {{- define "visits.nameChecks" -}}
@@ -17,23 +18,6 @@
 {{- end }}
 {{- if not .Values.image.repository }}
 {{- fail "image.repository is empty: set it to the image's registry and name without a tag, as in registry.example.com/visits" }}
-{{- end }}
-{{- end }}
-
-{{- define "visits.entranceChecks" -}}
-{{- with .Values.ingress }}
-{{- if and (not .host) (or .enabled $.Values.httpRoute.enabled) }}
-{{- fail "ingress.host is empty: set it to the host name that visitors use, or set ingress.enabled and httpRoute.enabled to false" }}
-{{- end }}
-{{- if and .tls.clusterIssuer .tls.issuer }}
-{{- fail (printf "ingress.tls.clusterIssuer is %q and ingress.tls.issuer is %q, and one of them fills the Secret: leave the other empty" .tls.clusterIssuer .tls.issuer) }}
-{{- end }}
-{{- if and (or .tls.clusterIssuer .tls.issuer) (not .tls.enabled) }}
-{{- fail "ingress.tls names an issuer, but ingress.tls.enabled is false: set it to true, or leave the issuer empty" }}
-{{- end }}
-{{- end }}
-{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
-{{- fail "httpRoute.enabled is true, but httpRoute.parentRefs is empty, and a route serves nothing without a Gateway: name one, as in [{name: public, namespace: gateways}]" }}
 {{- end }}
 {{- end }}
 

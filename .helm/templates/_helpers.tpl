@@ -17,10 +17,6 @@
 {{ .Values.secret.name | default (printf "%s-redis-auth" .Release.Name) }}
 {{- end }}
 
-{{- define "visits.tlsSecretName" -}}
-{{ .Values.ingress.tls.secretName | default (printf "%s-tls" .Release.Name) }}
-{{- end }}
-
 {{/* Immutable on a Deployment: never add to these. */}}
 {{- define "visits.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}

@@ -21,11 +21,12 @@ PROJECT = "shop"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 # Of the optional kinds, those that a test's cluster has.
 API_VERSIONS = "gateway.networking.k8s.io/v1"
-# What only a deploy knows.
+# What only a deploy knows, and what PROD wants said in so many words.
 DEPLOYED: dict[Path, Values] = {
     SERVICE: {
         "image": {"repository": "localhost:5000/visits", "tag": "1.0.0", "digest": DIGEST},
-        "ingress": {"host": "x.test"},
+        "ingress": {"host": "x.test", "plainHTTP": "allowed"},
+        "redis": {"singlePod": "allowed"},
     },
     REDIS: {},
 }
@@ -100,8 +101,16 @@ def container(chart: Path, environment: str = "dev", values: Values | None = Non
     return found
 
 
-def refusal(chart: Path, values: Values, helm: str = "helm", project: str = PROJECT) -> str:
+def refusal(
+    chart: Path,
+    values: Values,
+    helm: str = "helm",
+    project: str = PROJECT,
+    environment: str = "dev",
+    api_versions: str = API_VERSIONS,
+) -> str:
     """What Helm says when it refuses values; an error if it takes them."""
-    result = run(helm, chart, "dev", json.dumps(merged(DEPLOYED[chart], values)), project)
+    given = json.dumps(merged(DEPLOYED[chart], values))
+    result = run(helm, chart, environment, given, project, api_versions)
     assert result.returncode != 0, f"{chart.name} takes {values} for {project}"
     return result.stderr

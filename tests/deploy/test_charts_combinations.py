@@ -31,11 +31,18 @@ from tests.deploy.charts import (
 from tests.deploy.pod_security import violations
 
 VERSIONS = ["1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
-# Of a custom resource, so not in the schemas of Kubernetes itself; test_charts_render.py looks at it.
-CUSTOM = {"HTTPRoute"}
+# Of custom resources, so not in the schemas of Kubernetes itself; test_charts_https.py looks at them.
+CUSTOM = {"HTTPRoute", "Gateway"}
 
 EXISTING: Values = {"secret": {"mode": "existing", "name": "vault"}}
 ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}]}}
+GATEWAY: Values = {
+    "ingress": {"enabled": False},
+    "httpRoute": {
+        "enabled": True,
+        "gateway": {"enabled": True, "className": "public", "tls": {"enabled": True, "issuer": "public"}},
+    },
+}
 TLS: Values = {"enabled": True, "caFile": "ca.crt", "certFile": "tls.crt", "keyFile": "tls.key"}
 SENTINELS: Values = {
     "REDIS_SENTINELS": "a.test:26379",
@@ -91,6 +98,7 @@ OPTIONS: dict[Path, dict[str, dict[str, Values]]] = {
             "ingress": {},
             "ingress with tls": {"ingress": {"tls": {"enabled": True, "clusterIssuer": "public"}}},
             "ingress and route": ROUTE,
+            "gateway": GATEWAY,
             "none": {"ingress": {"enabled": False, "host": ""}},
         },
         "redis": {
@@ -167,7 +175,7 @@ def test_every_combination_is_rendered_alike_and_valid(chart: Path, environment:
         for (name, _), (first, second) in zip(everything, pool.map(rendered, everything), strict=True):
             assert first == second, name
             assert all(is_valid(one) for one in first), name
-    assert len(everything) == (96 if chart == SERVICE else 24)
+    assert len(everything) == (120 if chart == SERVICE else 24)
 
 
 def test_an_object_that_is_not_valid_is_seen() -> None:

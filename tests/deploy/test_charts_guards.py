@@ -131,12 +131,6 @@ def test_a_kind_that_the_cluster_does_not_have_is_left_out_and_named(helm: str) 
     assert "deploy/left-out" not in document(SERVICE, "ConfigMap", values=values)["metadata"]["annotations"]
 
 
-@pytest.mark.parametrize(("kind", "value"), [("clusterIssuer", "cluster-issuer"), ("issuer", "issuer")])
-def test_cert_manager_fills_the_secret(kind: str, value: str) -> None:
-    ingress = document(SERVICE, "Ingress", values={"ingress": {"tls": {"enabled": True, kind: "public"}}})
-    assert ingress["metadata"]["annotations"] == {f"cert-manager.io/{value}": "public"}
-
-
 @pytest.mark.parametrize("chart", CHARTS, ids=label)
 def test_labels_and_annotations_for_every_object(chart: Path) -> None:
     values: Values = {"labels": {"team": "web"}, "annotations": {"owner": "web"}}

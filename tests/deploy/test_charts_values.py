@@ -21,6 +21,7 @@ FREE = {
     "service.annotations",
     "ingress.annotations",
     "httpRoute.annotations",
+    "httpRoute.gateway.annotations",
     "resources.requests",
     "resources.limits",
 }

@@ -53,7 +53,7 @@ def test_an_old_pod_that_restarts_in_the_middle_of_a_rollout_keeps_its_settings(
     """The new version never becomes ready, so that the rollout stands still with old and new pods."""
     old = settled.pods()[0]
     assert environment_of(settled, old) == "DEV"
-    settled.upgrade(environment="PROD", image={"digest": "sha256:" + "0" * 64})
+    settled.upgrade(environment="STAGING", image={"digest": "sha256:" + "0" * 64})
     settled.kubectl("exec", old, "--", "python", "-c", "import os, signal; os.kill(1, signal.SIGTERM)")
     restarts = ["get", "pod", old, "-o", "jsonpath={.status.containerStatuses[0].restartCount}"]
     eventually(lambda: settled.kubectl(*restarts) == "1", "its container restarted", 60)

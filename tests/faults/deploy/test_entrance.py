@@ -83,6 +83,7 @@ PROD = {
         "tls": {"enabled": True},
         "annotations": {"nginx.ingress.kubernetes.io/ssl-redirect": "false"},
     },
+    "redis": {"singlePod": "allowed"},
 }
 
 
