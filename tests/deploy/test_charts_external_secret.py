@@ -1,7 +1,6 @@
 """The Secret that External Secrets Operator makes of what a store holds."""
 
 import json
-from typing import Any
 
 import pytest
 
@@ -22,7 +21,7 @@ from tests.deploy.charts import (
 PASSWORD: Values = {"secretKey": "REDIS_PASSWORD", "remoteRef": {"key": "shop/redis", "property": "password"}}
 
 
-def stored(**more: Any) -> Values:
+def stored(**more: object) -> Values:
     """Values that take the password from a store."""
     given = {"store": {"name": "vault"}, "data": [PASSWORD], **more}
     return {"secret": {"mode": "externalSecret", "externalSecret": given}}
@@ -46,7 +45,7 @@ def test_the_secret_outlives_its_external_secret_and_the_store() -> None:
 
 
 def test_the_secret_is_no_object_of_the_release() -> None:
-    """The operator would copy the ExternalSecret's labels, and whoever prunes by them would delete the password."""
+    """The operator would copy the ExternalSecret's labels, and whoever prunes by them would delete it."""
     template = document(SERVICE, "ExternalSecret", values=stored())["spec"]["target"]["template"]
     assert template == {"metadata": {"labels": {"deploy/project": "shop"}}}
 

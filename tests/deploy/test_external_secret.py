@@ -136,7 +136,8 @@ def test_the_candidates_goes_however_the_deploy_ends(made: str, removed: int, sh
     assert len(shell.calls("kubectl", f"delete {KIND} shop-candidate --wait=false")) == removed
 
 
-POD = "---\nkind: Deployment\nspec:\n  template:\n    image: one\n---\nkind: ExternalSecret\nspec:\n  key: {}\n"
+POD = "---\nkind: Deployment\nspec:\n  template:\n    image: one\n"
+POD += "---\nkind: ExternalSecret\nspec:\n  key: {}\n"
 
 
 @pytest.mark.parametrize(
