@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 or newer; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts faults faults-deploy bench lock clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock clean
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
@@ -30,10 +30,13 @@ docs: .venv/test ## Make docs/values.md and the schemas' descriptions from the c
 	$(BIN)/python -m dev.values_docs
 
 e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and test it there
-	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/charts -v -s
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/charts --ignore=tests/e2e/addons -v -s
 
 e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain, autoscaler, Redis, quotas (15 minutes)
 	$(BIN)/python -m pytest tests/e2e/charts -v -s
+
+e2e-addons: .venv/test .tools/done ## On that cluster, what needs a controller of its own; skipped where it is not installed
+	$(BIN)/python -m pytest tests/e2e/addons -v -s
 
 faults: .venv/test ## Every fault that the service must survive, with controls, on Valkey and on each of REDIS_SERVERS (5 minutes, 2 more for each)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v

@@ -2,7 +2,7 @@
 # The candidate: one pod of the new version that no Service knows, tested before any visitor meets the version.
 # The chart renders it from the Deployment's own template (.helm/templates/candidate.yaml).
 
-candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-120} candidate_tries=3 candidate_fault='' candidate_made=''
+candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-120} candidate_tries=3 candidate_fault='' candidate_made='' candidate_secret_made=''
 
 test_candidate() {
   render_service "$asked_digest"
@@ -34,11 +34,13 @@ candidate_is_wanted() {
   else
     if [ -z "$before" ]; then return 0; fi
     deployed_manifest "$project" "$before"
-    if [ "$(pod_template "$work/$project.yaml")" != "$(pod_template "$work/$project.$before.yaml")" ]; then return 0; fi
+    if [ "$(pods_of "$work/$project.yaml")" != "$(pods_of "$work/$project.$before.yaml")" ]; then return 0; fi
     note "no candidate: the pods' template is that of revision $before, which was tested"
   fi
   return 1
 }
+
+pods_of() { pod_template "$1" && sed -n '/^kind: ExternalSecret/,/^---/p' "$1"; }
 
 make_candidate() {
   local uid deadline=$((SECONDS + suspect_seconds))
@@ -216,6 +218,7 @@ remove_candidate() {
 
 # leave_no_candidate: however the deploy ends.
 leave_no_candidate() {
+  [ -z "$candidate_secret_made" ] || "${kubectl[@]}" delete externalsecrets.external-secrets.io "$project-candidate" --wait=false >/dev/null 2>&1 || true
   if [ -z "$candidate_made" ]; then return; fi
   "${kubectl[@]}" "${end_candidate[@]}" "$project-candidate" >/dev/null 2>&1 || true
 }

@@ -9,11 +9,11 @@ preflight() {
   check_prod_context
   check_container_tool
   check_api
-  if [ "$action" != plan ]; then check_rights; fi
   check_host
   check_nobody_paused_it
   choose_platform
   check_charts
+  if [ "$action" != plan ]; then check_rights; fi
 }
 
 # preflight_installed: for what is done to an installed project; its environment is known only to the cluster.
@@ -91,6 +91,7 @@ check_rights() {
     apps/statefulsets autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses
     networking.k8s.io/networkpolicies policy/poddisruptionbudgets coordination.k8s.io/leases)
   if [ "$candidate" = yes ]; then resources+=(/pods /pods/portforward); fi
+  if [ "${secret_mode-}" = externalSecret ]; then resources+=(external-secrets.io/externalsecrets); fi
   for resource in "${resources[@]}"; do
     name=${resource#*/}
     subresource=${name#"${name%%/*}"}

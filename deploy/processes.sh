@@ -42,7 +42,7 @@ interrupted() {
 # The child that renews the lock found that it is lost: whatever is under way is no longer this deploy's to change.
 on_lost_lock() {
   # A candidate is the other deploy's by now.
-  candidate_made=''
+  candidate_made='' candidate_secret_made=''
   interrupted 5 "stopped: this deploy lost its lock to $(cat "$work/lock-lost")"
 }
 

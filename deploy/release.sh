@@ -9,6 +9,8 @@ declare -A applied=() copies=()
 room_before='' pods_before=''
 
 deploy_redis() {
+  # Helm adopts it with the service's release, and Redis needs it before.
+  if [ "$secret_mode" = externalSecret ]; then sync_external_secret "$secret_name"; fi
   if [ "$redis_mode" != bundled ]; then
     note "redis.mode is $redis_mode: no Redis is deployed"
     return

@@ -5,6 +5,7 @@
 {{- include "visits.autoscalingChecks" . }}
 {{- include "visits.timingChecks" . }}
 {{- include "visits.redisChecks" . }}
+{{- include "visits.secretChecks" . }}
 {{- include "visits.extraChecks" . }}
 {{- include "visits.prodChecks" . }}
 {{- end }}
@@ -107,10 +108,38 @@
 {{- end }}
 {{- else }}
 {{- if eq $.Values.secret.mode "generated" }}
-{{- fail "secret.mode is generated, but redis.mode is external, and that Redis knows nothing of a generated password: create the Secret and set secret.mode to existing" }}
+{{- fail "secret.mode is generated, but redis.mode is external, and that Redis knows nothing of a generated password: create the Secret and set secret.mode to existing, or have it made with externalSecret" }}
 {{- end }}
 {{- if and (not .host) (not .urlFromSecret) (not $.Values.settings.REDIS_SENTINELS) }}
 {{- fail "redis.mode is external, but redis.host is empty: set it or settings.REDIS_SENTINELS, or set redis.urlFromSecret to true and put REDIS_URL into the Secret" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "visits.secretChecks" -}}
+{{- if eq .Values.secret.mode "externalSecret" }}
+{{- with .Values.secret.externalSecret }}
+{{- if not ($.Capabilities.APIVersions.Has "external-secrets.io/v1") }}
+{{- fail "secret.mode is externalSecret, but the cluster does not have external-secrets.io/v1: install External Secrets Operator 0.16 or newer (https://external-secrets.io), or create the Secret and set secret.mode to existing; `helm template` knows no cluster and wants --api-versions external-secrets.io/v1" }}
+{{- end }}
+{{- if not .store.name }}
+{{- fail (printf "secret.mode is externalSecret, but secret.externalSecret.store.name is empty: set it to the name of the %s that holds the password" .store.kind) }}
+{{- end }}
+{{- $keys := list }}
+{{- range .data }}
+{{- if has .secretKey $keys }}
+{{- fail (printf "secret.externalSecret.data has the secretKey %s twice: leave one of them out" .secretKey) }}
+{{- end }}
+{{- $keys = append $keys .secretKey }}
+{{- end }}
+{{- if not $keys }}
+{{- fail "secret.mode is externalSecret, but secret.externalSecret.data is empty: name a key of the Secret and where it is in the store, as in [{secretKey: REDIS_PASSWORD, remoteRef: {key: shop/redis, property: password}}]" }}
+{{- end }}
+{{- range include "visits.secretKeys" $ | splitList " " | compact }}
+{{- if not (has . $keys) }}
+{{- fail (printf "the pods need the key %s in their Secret, but secret.externalSecret.data does not name it (it names %s): add it" . (join ", " $keys)) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -31,10 +31,19 @@ from tests.deploy.charts import (
 from tests.deploy.pod_security import violations
 
 VERSIONS = ["1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
-# Of custom resources, so not in the schemas of Kubernetes itself; test_charts_https.py looks at them.
-CUSTOM = {"HTTPRoute", "Gateway"}
+# Of custom resources, so not in the schemas of Kubernetes itself; tests of their own look at them.
+CUSTOM = {"HTTPRoute", "Gateway", "ExternalSecret"}
 
 EXISTING: Values = {"secret": {"mode": "existing", "name": "vault"}}
+STORE: Values = {
+    "secret": {
+        "mode": "externalSecret",
+        "externalSecret": {
+            "store": {"name": "vault"},
+            "data": [{"secretKey": "REDIS_URL", "remoteRef": {"key": "shop", "property": "url"}}],
+        },
+    }
+}
 ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public", "namespace": "gateways"}]}}
 GATEWAY: Values = {
     "ingress": {"enabled": False},
@@ -104,7 +113,7 @@ OPTIONS: dict[Path, dict[str, dict[str, Values]]] = {
         "redis": {
             "bundled": {},
             "host": {**EXISTING, "redis": {"mode": "external", "host": "redis.test", "tls": TLS}},
-            "url": {**EXISTING, "redis": {"mode": "external", "urlFromSecret": True}},
+            "url": {**STORE, "redis": {"mode": "external", "urlFromSecret": True}},
             "sentinels": {**EXISTING, "redis": {"mode": "external"}, "settings": SENTINELS},
         },
         "autoscaling": {"on": {}, "off": {"autoscaling": {"enabled": False}}},
