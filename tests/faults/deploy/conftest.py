@@ -131,7 +131,7 @@ class Load(NamedTuple):
     least_a_second: int
 
 
-STEADY = Load(visitors=15, least_a_second=20)
+STEADY = Load(visitors=18, least_a_second=20)
 BUSY = Load(visitors=80, least_a_second=100)
 """For versions: what one answer in many shows must be seen. Two such lines at a time are too much for two
 cores, so most of them are in one file, and a file runs in one worker (`--dist loadfile`)."""
