@@ -1,4 +1,4 @@
-"""What keeps the service up and strangers out: budget, spread, network policies; and what may be added."""
+"""What keeps the service up, budget and spread; and what may be added. Policies: test_charts_network.py."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_the_single_redis_has_no_budget() -> None:
 
 def test_pods_of_one_version_spread_over_the_nodes_that_take_pods() -> None:
     host, zone = pod(SERVICE)["spec"]["topologySpreadConstraints"]
-    assert (host["topologyKey"], host["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
+    assert (host["topologyKey"], host["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
     assert (zone["topologyKey"], zone["whenUnsatisfiable"]) == (
         "topology.kubernetes.io/zone",
         "ScheduleAnyway",
@@ -55,33 +55,6 @@ def test_pods_of_one_version_spread_over_the_nodes_that_take_pods() -> None:
         assert one["matchLabelKeys"] == ["pod-template-hash"]
         assert one["labelSelector"] == workload(SERVICE)["spec"]["selector"]
     assert "topologySpreadConstraints" not in pod(SERVICE, values={"topologySpread": []})["spec"]
-
-
-def test_who_may_connect_to_the_service() -> None:
-    policy = document(SERVICE, "NetworkPolicy")["spec"]
-    http, admin = policy["ingress"]
-    assert policy["podSelector"] == workload(SERVICE)["spec"]["selector"]
-    test_pod = document(SERVICE, "Pod")["metadata"]["labels"]
-    assert http["from"][0]["podSelector"]["matchLabels"].items() <= test_pod.items()
-    assert http["ports"] == [{"port": "http", "protocol": "TCP"}]
-    assert admin["ports"] == [{"port": "admin", "protocol": "TCP"}]
-
-
-def test_no_source_means_nobody_and_not_everybody() -> None:
-    values: Values = {"networkPolicy": {"ingressFrom": [], "monitoringFrom": []}}
-    (http,) = document(SERVICE, "NetworkPolicy", values=values)["spec"]["ingress"]
-    assert len(http["from"]) == 1
-    assert "component" in str(http["from"])
-
-
-def test_redis_lets_the_service_of_its_project_in() -> None:
-    policy = document(REDIS, "NetworkPolicy")["spec"]
-    ((source,),) = [rule["from"] for rule in policy["ingress"]]
-    selected = source["podSelector"]["matchLabels"].items()
-    assert selected <= pod(SERVICE)["metadata"]["labels"].items()
-    assert selected <= document(SERVICE, "Pod")["metadata"]["labels"].items()
-    assert not selected <= pod(REDIS)["metadata"]["labels"].items()
-    assert policy["podSelector"] == workload(REDIS)["spec"]["selector"]
 
 
 @pytest.mark.parametrize("selected_by", ["Deployment", "Service", "PodDisruptionBudget"])
@@ -173,8 +146,8 @@ def test_every_container_says_what_it_needs() -> None:
     assert len(pods) == 3
     for spec in pods:
         for one in spec["containers"]:
-            assert set(one["resources"]["requests"]) >= {"cpu", "memory"}
-            assert "memory" in one["resources"]["limits"]
+            assert set(one["resources"]["requests"]) >= {"cpu", "memory", "ephemeral-storage"}
+            assert set(one["resources"]["limits"]) == {"memory", "ephemeral-storage"}
 
 
 def test_what_cannot_change_in_place_does_not() -> None:
