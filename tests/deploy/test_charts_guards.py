@@ -136,6 +136,50 @@ def test_what_a_team_adds_to_the_container() -> None:
     assert pod(REDIS, values={"priorityClassName": "high"})["spec"]["priorityClassName"] == "high"
 
 
+def test_a_sidecar_runs_beside_the_service_and_not_among_its_containers() -> None:
+    """What deploy.sh reads of containerStatuses is the service's alone."""
+    sidecar = {"name": "proxy", "image": "proxy.test/proxy:1", "restartPolicy": "Always"}
+    spec = pod(SERVICE, values={"initContainers": [sidecar]})["spec"]
+    assert spec["initContainers"] == [sidecar]
+    assert [one["name"] for one in spec["containers"]] == ["visits"]
+    assert "initContainers" not in pod(SERVICE)["spec"]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
+def test_the_cluster_may_choose_the_user(chart: Path, helm: str) -> None:
+    """OpenShift refuses a user that is not of the namespace's range."""
+    nothing: Values = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
+    values = merged(nothing, {"securityContext": {"capabilities": {"add": ["NET_BIND_SERVICE"]}}})
+    found = [one for one in documents(chart, values=values, helm=helm) if "template" in one.get("spec", {})]
+    (spec,) = [one["spec"]["template"]["spec"] for one in found]
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(spec["securityContext"])
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    (main,) = spec["containers"]
+    assert main["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+
+
+def test_the_service_has_an_account_without_a_token() -> None:
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/shop"}
+    values: Values = {"serviceAccount": {"name": "shop-counter", "annotations": role}}
+    account = document(SERVICE, "ServiceAccount", values=values)
+    assert account["metadata"]["name"] == "shop-counter"
+    assert role.items() <= account["metadata"]["annotations"].items()
+    assert account["automountServiceAccountToken"] is False
+    spec = pod(SERVICE, values=values)["spec"]
+    assert spec["serviceAccountName"] == "shop-counter"
+    assert spec["automountServiceAccountToken"] is False
+    # The pod of `helm test` needs nothing of what the account is granted elsewhere.
+    assert "serviceAccountName" not in document(SERVICE, "Pod", values=values)["spec"]
+
+
+@pytest.mark.parametrize(("name", "account"), [("", "default"), ("given", "given")])
+def test_an_account_that_is_there_is_used(name: str, account: str) -> None:
+    values: Values = {"serviceAccount": {"create": False, "name": name}}
+    assert "ServiceAccount" not in {one["kind"] for one in documents(SERVICE, values=values)}
+    assert pod(SERVICE, values=values)["spec"]["serviceAccountName"] == account
+
+
 def test_every_container_says_what_it_needs() -> None:
     """Where a quota counts requests and limits, a pod without them is refused."""
     everything = [*documents(SERVICE), *documents(REDIS)]
