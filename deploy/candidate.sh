@@ -46,6 +46,11 @@ make_candidate() {
   local uid deadline=$((SECONDS + suspect_seconds))
   # Should this deploy be killed, the cluster ends it.
   render_candidate candidate --set "candidate.enabled=true,candidate.seconds=$((timeout + 600))"
+  # No pod can be made without its ServiceAccount. It names its release, so that Helm takes it over.
+  if grep -q '^kind: ServiceAccount' "$work/$project.yaml"; then
+    render_candidate serviceaccount
+    try_ask create -f "$work/serviceaccount.yaml" -o name || grep -q AlreadyExists "$work/error" || fail_asking
+  fi
   candidate_made=yes
   until try_ask create -f "$work/candidate.yaml" -o name || grep -q AlreadyExists "$work/error"; do
     if ! grep -q 'exceeded quota' "$work/error"; then

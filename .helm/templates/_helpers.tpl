@@ -13,6 +13,10 @@
 {{ .Values.redis.host | default (ternary (printf "%s-redis" .Release.Name) "" (eq .Values.redis.mode "bundled")) }}
 {{- end }}
 
+{{- define "visits.serviceAccountName" -}}
+{{ .Values.serviceAccount.name | default (ternary .Release.Name "default" .Values.serviceAccount.create) }}
+{{- end }}
+
 {{- define "visits.secretName" -}}
 {{ .Values.secret.name | default (printf "%s-redis-auth" .Release.Name) }}
 {{- end }}
@@ -28,6 +32,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/name: {{ .Chart.Name }}-test
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: test
+{{- end }}
+
+{{/* The Redis that `helm test` asks: only where the address is known and a plain connection is served. */}}
+{{- define "visits.testRedisAddress" -}}
+{{- $host := include "visits.redisHost" . }}
+{{- if and $host (not .Values.redis.urlFromSecret) (not .Values.redis.tls.enabled) -}}
+{{ $host }}:{{ .Values.redis.port }}
+{{- end }}
 {{- end }}
 
 {{- define "visits.candidateName" -}}

@@ -1,22 +1,5 @@
 {{/* The service's pods; parts of them also make the pod of `helm test`. */}}
 
-{{- define "visits.podSecurityContext" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-# Only so that the Secret's files, readable for their group alone, are this group's.
-fsGroup: 10001
-seccompProfile:
-  type: RuntimeDefault
-{{- end }}
-
-{{- define "visits.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
-{{- end }}
-
 {{/* How the images are pulled, and which nodes will do. */}}
 {{- define "visits.placement" -}}
 {{- with .Values.imagePullSecrets }}
@@ -60,6 +43,7 @@ httpGet:
 
 {{/* Of the Deployment's pods and of the candidate alike. */}}
 {{- define "visits.podSpec" -}}
+serviceAccountName: {{ include "visits.serviceAccountName" . }}
 automountServiceAccountToken: false
 # A Service named redis would inject REDIS_PORT=tcp://…
 enableServiceLinks: false
@@ -70,13 +54,17 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
-  {{- include "visits.podSecurityContext" . | nindent 2 }}
+  {{- toYaml .Values.podSecurityContext | nindent 2 }}
+{{- with .Values.initContainers }}
+initContainers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 containers:
   - name: {{ .Chart.Name }}
     image: {{ include "visits.image" . | quote }}
     imagePullPolicy: {{ .Values.image.pullPolicy }}
     securityContext:
-      {{- include "visits.containerSecurityContext" . | nindent 6 }}
+      {{- toYaml .Values.securityContext | nindent 6 }}
     env:
       {{- include "visits.env" . | nindent 6 }}
     ports:

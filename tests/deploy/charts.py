@@ -75,9 +75,15 @@ def documents(
     return [document for document in yaml.safe_load_all(text) if document]
 
 
-def document(chart: Path, kind: str, environment: str = "dev", values: Values | None = None) -> Document:
-    (found,) = [one for one in documents(chart, environment, values) if one["kind"] == kind]
-    return found
+def document(
+    chart: Path, kind: str, environment: str = "dev", values: Values | None = None, name: str | None = None
+) -> Document:
+    """The only object of a kind; where there are several, the one of this name, or of the release's."""
+    found = [one for one in documents(chart, environment, values) if one["kind"] == kind]
+    if name is not None or len(found) > 1:
+        found = [one for one in found if one["metadata"]["name"] == (name or PROJECT)]
+    (only,) = found
+    return only
 
 
 def workload(chart: Path, environment: str = "dev", values: Values | None = None) -> Document:

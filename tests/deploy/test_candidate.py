@@ -151,6 +151,34 @@ def test_a_candidate_that_cannot_be_made(error: str, status: int, why: str, shel
     assert why in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        ("serviceaccount/shop", 0),
+        (failure('Error from server (AlreadyExists): serviceaccounts "shop" already exists'), 0),
+        (failure("Error from server (Forbidden): serviceaccounts is forbidden"), 3),
+    ],
+    ids=["new", "there", "no right"],
+)
+def test_its_service_account_is_there_before_it(reply: str | Reply, status: int, shell: Shell) -> None:
+    """The first deploy with one, or with another name: no release has brought it yet."""
+    pod = f"create -f {shell.work}/candidate.yaml"
+    shell.stub("kubectl", {f"create -f {shell.work}/serviceaccount.yaml": reply, pod: "", "get pod": "uid"})
+    (shell.work / "shop.yaml").write_text("kind: Deployment\n---\nkind: ServiceAccount\n")
+    done = shell.run("render_candidate() { :; }; make_candidate", *FILES)
+    assert done.status == status, done
+    made = [call for call in shell.calls("kubectl", "create") if "-f" in call]
+    assert "serviceaccount.yaml" in made[0]
+    assert [pod in call for call in made[1:]] == ([True] if status == 0 else [])
+
+
+def test_an_account_that_is_not_the_releases_is_not_made(shell: Shell) -> None:
+    shell.stub("kubectl", {"create": "", "get pod": "uid"})
+    (shell.work / "shop.yaml").write_text("kind: Deployment\n")
+    shell.says("render_candidate() { :; }; make_candidate", *FILES)
+    assert len(shell.calls("kubectl", "create")) == 1
+
+
 @pytest.mark.parametrize(("made", "deletes"), [("yes", 1), ("", 0)])
 def test_a_candidate_goes_however_the_deploy_ends(made: str, deletes: int, shell: Shell) -> None:
     shell.stub("kubectl", {"delete pod": failure("Unable to connect to the server: EOF")})

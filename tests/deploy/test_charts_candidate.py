@@ -103,16 +103,26 @@ def test_no_other_way_sets_the_key() -> None:
 
 
 def test_nobody_may_ask_it_and_the_policy_ends_with_it() -> None:
-    (policy,) = [
-        one
-        for one in documents(SERVICE, values=CANDIDATE)
-        if one["kind"] == "NetworkPolicy" and one["metadata"]["name"].endswith("-candidate")
-    ]
-    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    values = merged(CANDIDATE, {"networkPolicy": {"extraEgress": [{"ports": [{"port": 4317}]}]}})
+    policy = document(SERVICE, "NetworkPolicy", values=values, name="shop-candidate")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert "ingress" not in policy["spec"]
+    # It is to be the service in everything, so it asks whom the service asks.
+    assert policy["spec"]["egress"] == document(SERVICE, "NetworkPolicy", values=values)["spec"]["egress"]
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= candidate()["metadata"]["labels"].items()
     (owner,) = policy["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"], owner["uid"]) == ("Pod", "shop-candidate", "0-1-2")
+
+
+def test_it_runs_as_the_account_that_helm_will_take_over() -> None:
+    account = document(SERVICE, "ServiceAccount", values={"annotations": {"owner": "web"}})
+    assert candidate()["spec"]["serviceAccountName"] == account["metadata"]["name"] == "shop"
+    assert account["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
+    assert account["metadata"]["annotations"] == {
+        "meta.helm.sh/release-name": "shop",
+        "meta.helm.sh/release-namespace": "shop",
+        "owner": "web",
+    }
 
 
 def test_a_release_has_none() -> None:

@@ -94,6 +94,21 @@ EXTRAS: Values = {
         {"name": "driver", "csi": {"driver": "csi.test", "volumeAttributes": {"a": "b"}}},
     ],
     "extraVolumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    "initContainers": [
+        {
+            "name": "sidecar",
+            "image": "sidecar.test/sidecar:1",
+            "restartPolicy": "Always",
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+    ],
+    "podSecurityContext": {"runAsUser": None, "supplementalGroups": [20000]},
+    "serviceAccount": {"name": "other", "annotations": {"role": "shop"}},
+}
+EGRESS: Values = {
+    "redisTo": PEERS,
+    "redisPorts": [6379, 26379],
+    "extraEgress": [{"to": PEERS, "ports": [{"port": 4000, "endPort": 4010}]}, {"ports": [{"port": "otlp"}]}],
 }
 SPREAD: Values = {
     "topologySpread": [
@@ -120,11 +135,16 @@ OPTIONS: dict[Path, dict[str, dict[str, Values]]] = {
         "guards": {
             "on": {},
             # With everything that a team may add.
-            "changed": {"networkPolicy": {"ingressFrom": PEERS, "monitoringFrom": []}, **SPREAD, **EXTRAS},
+            "changed": {
+                "networkPolicy": {"ingressFrom": PEERS, "monitoringFrom": [], **EGRESS},
+                **SPREAD,
+                **EXTRAS,
+            },
             "off": {
                 "networkPolicy": {"enabled": False},
                 "podDisruptionBudget": {"enabled": False},
                 "topologySpread": [],
+                "serviceAccount": {"create": False},
             },
         },
     },

@@ -1,4 +1,4 @@
-"""What keeps the service up and strangers out: budget, spread, network policies; and what may be added."""
+"""What keeps the service up, budget and spread; and what may be added. Policies: test_charts_network.py."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_the_single_redis_has_no_budget() -> None:
 
 def test_pods_of_one_version_spread_over_the_nodes_that_take_pods() -> None:
     host, zone = pod(SERVICE)["spec"]["topologySpreadConstraints"]
-    assert (host["topologyKey"], host["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "DoNotSchedule")
+    assert (host["topologyKey"], host["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
     assert (zone["topologyKey"], zone["whenUnsatisfiable"]) == (
         "topology.kubernetes.io/zone",
         "ScheduleAnyway",
@@ -55,33 +55,6 @@ def test_pods_of_one_version_spread_over_the_nodes_that_take_pods() -> None:
         assert one["matchLabelKeys"] == ["pod-template-hash"]
         assert one["labelSelector"] == workload(SERVICE)["spec"]["selector"]
     assert "topologySpreadConstraints" not in pod(SERVICE, values={"topologySpread": []})["spec"]
-
-
-def test_who_may_connect_to_the_service() -> None:
-    policy = document(SERVICE, "NetworkPolicy")["spec"]
-    http, admin = policy["ingress"]
-    assert policy["podSelector"] == workload(SERVICE)["spec"]["selector"]
-    test_pod = document(SERVICE, "Pod")["metadata"]["labels"]
-    assert http["from"][0]["podSelector"]["matchLabels"].items() <= test_pod.items()
-    assert http["ports"] == [{"port": "http", "protocol": "TCP"}]
-    assert admin["ports"] == [{"port": "admin", "protocol": "TCP"}]
-
-
-def test_no_source_means_nobody_and_not_everybody() -> None:
-    values: Values = {"networkPolicy": {"ingressFrom": [], "monitoringFrom": []}}
-    (http,) = document(SERVICE, "NetworkPolicy", values=values)["spec"]["ingress"]
-    assert len(http["from"]) == 1
-    assert "component" in str(http["from"])
-
-
-def test_redis_lets_the_service_of_its_project_in() -> None:
-    policy = document(REDIS, "NetworkPolicy")["spec"]
-    ((source,),) = [rule["from"] for rule in policy["ingress"]]
-    selected = source["podSelector"]["matchLabels"].items()
-    assert selected <= pod(SERVICE)["metadata"]["labels"].items()
-    assert selected <= document(SERVICE, "Pod")["metadata"]["labels"].items()
-    assert not selected <= pod(REDIS)["metadata"]["labels"].items()
-    assert policy["podSelector"] == workload(REDIS)["spec"]["selector"]
 
 
 @pytest.mark.parametrize("selected_by", ["Deployment", "Service", "PodDisruptionBudget"])
@@ -157,6 +130,50 @@ def test_what_a_team_adds_to_the_container() -> None:
     assert pod(REDIS, values={"priorityClassName": "high"})["spec"]["priorityClassName"] == "high"
 
 
+def test_a_sidecar_runs_beside_the_service_and_not_among_its_containers() -> None:
+    """What deploy.sh reads of containerStatuses is the service's alone."""
+    sidecar = {"name": "proxy", "image": "proxy.test/proxy:1", "restartPolicy": "Always"}
+    spec = pod(SERVICE, values={"initContainers": [sidecar]})["spec"]
+    assert spec["initContainers"] == [sidecar]
+    assert [one["name"] for one in spec["containers"]] == ["visits"]
+    assert "initContainers" not in pod(SERVICE)["spec"]
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
+def test_the_cluster_may_choose_the_user(chart: Path, helm: str) -> None:
+    """OpenShift refuses a user that is not of the namespace's range."""
+    nothing: Values = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
+    values = merged(nothing, {"securityContext": {"capabilities": {"add": ["NET_BIND_SERVICE"]}}})
+    found = [one for one in documents(chart, values=values, helm=helm) if "template" in one.get("spec", {})]
+    (spec,) = [one["spec"]["template"]["spec"] for one in found]
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(spec["securityContext"])
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    (main,) = spec["containers"]
+    assert main["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+
+
+def test_the_service_has_an_account_without_a_token() -> None:
+    role = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/shop"}
+    values: Values = {"serviceAccount": {"name": "shop-counter", "annotations": role}}
+    account = document(SERVICE, "ServiceAccount", values=values)
+    assert account["metadata"]["name"] == "shop-counter"
+    assert role.items() <= account["metadata"]["annotations"].items()
+    assert account["automountServiceAccountToken"] is False
+    spec = pod(SERVICE, values=values)["spec"]
+    assert spec["serviceAccountName"] == "shop-counter"
+    assert spec["automountServiceAccountToken"] is False
+    # The pod of `helm test` needs nothing of what the account is granted elsewhere.
+    assert "serviceAccountName" not in document(SERVICE, "Pod", values=values)["spec"]
+
+
+@pytest.mark.parametrize(("name", "account"), [("", "default"), ("given", "given")])
+def test_an_account_that_is_there_is_used(name: str, account: str) -> None:
+    values: Values = {"serviceAccount": {"create": False, "name": name}}
+    assert "ServiceAccount" not in {one["kind"] for one in documents(SERVICE, values=values)}
+    assert pod(SERVICE, values=values)["spec"]["serviceAccountName"] == account
+
+
 def test_every_container_says_what_it_needs() -> None:
     """Where a quota counts requests and limits, a pod without them is refused."""
     everything = [*documents(SERVICE), *documents(REDIS)]
@@ -167,8 +184,8 @@ def test_every_container_says_what_it_needs() -> None:
     assert len(pods) == 3
     for spec in pods:
         for one in spec["containers"]:
-            assert set(one["resources"]["requests"]) >= {"cpu", "memory"}
-            assert "memory" in one["resources"]["limits"]
+            assert set(one["resources"]["requests"]) >= {"cpu", "memory", "ephemeral-storage"}
+            assert set(one["resources"]["limits"]) == {"memory", "ephemeral-storage"}
 
 
 def test_what_cannot_change_in_place_does_not() -> None:

@@ -111,3 +111,26 @@ def test_redis_answers_the_service_only(settled: Installation, neighbour: Client
     settled.upgrade_redis(networkPolicy={"extraFrom": [{"podSelector": {"matchLabels": neighbour.labels}}]})
     eventually(lambda: neighbour.connects(host, REDIS), "another one is let in", 30)
     assert not stranger.connects(host, REDIS)
+
+
+def test_the_service_reaches_its_redis_and_nobody_else(settled: Installation) -> None:
+    """The API server by its name: that the name resolves shows that DNS is reached."""
+    service = Client(settled, settled.pods()[0])
+    assert service.connects(f"{settled.name}-redis.{settled.name}.svc", REDIS)
+    assert not service.connects("kubernetes.default.svc", 443)
+    settled.upgrade(**policy(extraEgress=[{"ports": [{"protocol": "TCP"}]}]))
+    eventually(lambda: service.connects("kubernetes.default.svc", 443), "it may connect anywhere", 30)
+
+
+def test_redis_reaches_nobody(settled: Installation) -> None:
+    """redis-cli waits for an address that drops until it is ended; any answer ends it before."""
+
+    def waits() -> bool:
+        script = (
+            'timeout 3 redis-cli -h "$KUBERNETES_SERVICE_HOST" -p 443 ping; [ $? -ne 124 ] || echo waited'
+        )
+        return "waited" in settled.kubectl("exec", f"{settled.name}-redis-0", "--", "sh", "-c", script)
+
+    assert waits()
+    settled.upgrade_redis(networkPolicy={"enabled": False})
+    eventually(lambda: not waits(), "without the policy it connects", 30)

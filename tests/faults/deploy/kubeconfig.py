@@ -53,6 +53,11 @@ def limited_user(project: Project, folder: Path, without: str) -> Path:
         f"--serviceaccount={project.name}:{user}",
         check=False,
     )
+    return of_service_account(project, folder, user)
+
+
+def of_service_account(project: Project, folder: Path, user: str) -> Path:
+    """The admin's kube config, with a ServiceAccount of the project's namespace as its user."""
     token = project.kubectl("create", "token", user).strip()
     file = with_server(folder, server())
     config = ["kubectl", "config", f"--kubeconfig={file}"]

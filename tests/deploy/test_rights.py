@@ -1,0 +1,95 @@
+"""docs/rights: no more than what is named, and all that the charts and deploy.sh's own question name."""
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.charts import CHARTS, ROOT, SERVICE, documents, label
+
+FILES = sorted((ROOT / "docs" / "rights").glob("*.yaml"))
+# What Helm does with every object of a release.
+APPLIES = {"get", "create", "patch", "delete"}
+
+
+def manifests(file: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(file.read_text()))
+
+
+def rules() -> list[dict[str, Any]]:
+    """Of every Role and ClusterRole."""
+    return [rule for file in FILES for one in manifests(file) for rule in one.get("rules", [])]
+
+
+def granted() -> dict[tuple[str, str], set[str]]:
+    """What the Role of the project's namespace allows: the verbs by group and resource."""
+    (role,) = manifests(ROOT / "docs" / "rights" / "role.yaml")
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        for key in product(rule["apiGroups"], rule["resources"]):
+            found.setdefault(key, set()).update(rule["verbs"])
+    return found
+
+
+def test_nothing_is_granted_by_a_wildcard() -> None:
+    assert len(rules()) > 15
+    for rule in rules():
+        assert set(rule) <= {"apiGroups", "resources", "resourceNames", "verbs"}
+        words = [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+        assert [word for word in words if "*" in word] == []
+        assert rule["verbs"]
+
+
+def test_no_right_gives_others() -> None:
+    """Neither by roles nor by acting as somebody else, by other pods' shells or by tokens."""
+    for rule in rules():
+        assert not set(rule["verbs"]) & {"bind", "escalate", "impersonate", "deletecollection"}
+        assert "rbac.authorization.k8s.io" not in rule["apiGroups"]
+        assert not set(rule["resources"]) & {"pods/exec", "pods/attach", "serviceaccounts/token"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=label)
+def test_they_are_valid_and_bound_to_the_deployer(file: Path) -> None:
+    found = manifests(file)
+    roles = {(one["kind"], one["metadata"]["name"]) for one in found if one["kind"].endswith("Role")}
+    for one in found:
+        assert kubernetes_validate.validate(one, "1.37", strict=True) == "1.37"
+        if one["kind"].endswith("Binding"):
+            (subject,) = one["subjects"]
+            assert (subject["name"], subject["namespace"]) == ("deployer", "shop")
+            bound = one["roleRef"]["kind"], one["roleRef"]["name"]
+            assert bound in roles or (file.stem, bound) == ("namespace", ("Role", "deployer"))
+
+
+def plural(kind: str) -> str:
+    word = kind.lower()
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}es" if word.endswith("ss") else f"{word}s"
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=label)
+def test_helm_may_apply_whatever_the_charts_render(chart: Path) -> None:
+    route = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}} if chart == SERVICE else {}
+    rendered = [one for one in documents(chart, values=route) if one["kind"] != "Pod"]
+    assert len(rendered) >= 4
+    for one in rendered:
+        group = one["apiVersion"].rpartition("/")[0]
+        assert granted().get((group, plural(one["kind"])), set()) >= APPLIES, one["kind"]
+
+
+def test_what_preflight_asks_for_is_granted() -> None:
+    text = (ROOT / "deploy" / "preflight.sh").read_text()
+    asked = " ".join(re.findall(r"resources\+?=\(([^)]+)\)", text)).split()
+    assert len(asked) > 10
+    for resource in asked:
+        group, _, name = resource.partition("/")
+        assert "create" in granted().get((group, name), set()), resource
+
+
+def test_the_namespace_is_what_a_deploy_would_make() -> None:
+    made = (ROOT / "deploy" / "namespace.sh").read_text().partition("<<END\n")[2].partition("END\n")[0]
+    made = made.replace("$namespace", "shop").replace("$project", "shop").replace("$environment", "dev")
+    assert manifests(ROOT / "docs" / "rights" / "namespace.yaml")[0] == yaml.safe_load(made)
