@@ -60,8 +60,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/rollback.sh"
 # shellcheck source=deploy/status.sh
 . "$root/deploy/status.sh"
-# shellcheck source=deploy/summary.sh
-. "$root/deploy/summary.sh"
 # shellcheck source=deploy/uninstall.sh
 . "$root/deploy/uninstall.sh"
 

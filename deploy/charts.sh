@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What the charts are given, what they render, and what the rendered ConfigMap tells of the merged values.
 
 redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys='' shown_environment='[^<]*'
@@ -6,16 +5,14 @@ redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' 
 unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
 
 check_charts() {
-  local left_out
+  local told left_out
   redis_release=$project-redis
   render_service "$unknown_digest"
-  redis_mode=$(rendered_annotation redis-mode)
-  secret_mode=$(rendered_annotation secret-mode)
-  secret_name=$(rendered_annotation secret-name)
-  secret_keys=$(rendered_annotation secret-keys)
+  for told in redis-mode secret-mode secret-name secret-keys left-out; do
+    printf -v "${told//-/_}" '%s' "$(rendered_annotation "$told")"
+  done
   shown_environment=$(rendered_annotation environment)
   # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
-  left_out=$(rendered_annotation left-out)
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
   redis_values=(--values "$root/.helm/redis/values-$environment.yaml")
   if [ -n "$redis_values_file" ]; then redis_values+=(--values "$redis_values_file"); fi
@@ -25,9 +22,8 @@ check_charts() {
 
 # render_service DIGEST: from now on the release would run this image.
 render_service() {
-  service_values=(--values "$root/.helm/values-$environment.yaml")
+  service_values=(--set candidate.enabled=false --values "$root/.helm/values-$environment.yaml")
   if [ -n "$values_file" ]; then service_values+=(--values "$values_file"); fi
-  service_values+=(--set candidate.enabled=false)
   if [ -n "$node_architecture" ]; then
     service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
   fi

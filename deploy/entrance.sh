@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Where the smoke test meets the service as visitors do: the first that answers of what was given, the Ingress's
 # address, DNS, and a port-forward to the controller. If none can be reached: a port-forward to the Service.
 

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The image: built from this folder, pushed under the user's tag, deployed by its digest.
 
 commit=unknown commit_time=1970-01-01T00:00:00Z commit_seconds=0
@@ -33,17 +32,16 @@ tag_of_image() {
 
 # The last commit that touched what the image holds: a commit to the docs alone must not roll the pods.
 find_commit() {
-  commit=$(git -C "$root" log -1 --format=%H -- "${image_content[@]}" 2>/dev/null || true)
-  if [ -z "$commit" ]; then
-    commit=unknown
+  local found
+  found=$(git -C "$root" log -1 --format='%H %cI %ct' -- "${image_content[@]}" 2>/dev/null || true)
+  if [ -z "$found" ]; then
     warn "no git commit found: /version will not say which"
     return
   fi
+  read -r commit commit_time commit_seconds <<<"$found"
   if [ "$(git -C "$root" rev-parse --is-shallow-repository)" = true ]; then
     warn "this is a shallow clone: /version may name a later commit than the content's, and pods roll for commits that changed nothing (git fetch --unshallow; in GitHub Actions fetch-depth: 0)"
   fi
-  commit_time=$(git -C "$root" show -s --format=%cI "$commit")
-  commit_seconds=$(git -C "$root" show -s --format=%ct "$commit")
   if [ -n "$(git -C "$root" status --porcelain -- "${image_content[@]}")" ]; then
     commit+=-dirty
     warn "the image holds uncommitted changes: /version says $commit"

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The namespace: created with Pod Security labels and the environment's name; adopted only if empty or ours.
 
 prepare_namespace() {

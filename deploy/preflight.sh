@@ -1,7 +1,6 @@
-# shellcheck shell=bash
 # What must be there before anything is touched: tools, the daemon, the cluster, the rights, valid charts.
 
-container_tool='' image_platform=() node_architecture=''
+container_tool='' image_platform=() node_architecture='' named_context=''
 
 preflight() {
   check_tools
@@ -33,13 +32,9 @@ check_tools() {
 
 check_container_tool() {
   if [ "$action" = plan ]; then return; fi
-  if command -v docker >/dev/null; then
-    container_tool=docker
-  elif command -v podman >/dev/null; then
-    container_tool=podman
-  else
+  container_tool=$(command -v docker || command -v podman) ||
     fail 3 "docker or podman: not found on PATH" "install one of them, then run the same command again"
-  fi
+  container_tool=${container_tool##*/}
   if ! try_once "$container_tool" version; then
     fail 3 "the $container_tool daemon does not answer: $(last_words)" "start it, then run the same command again"
   fi
@@ -54,8 +49,6 @@ check_context() {
       "kubectl config use-context $expected, or give --context $expected"
   fi
 }
-
-named_context=''
 
 check_prod_context() {
   if [ "$environment" = prod ] && [ -z "$named_context" ]; then
@@ -73,7 +66,10 @@ check_api() {
     fail 3 "the API server of the context «$context» does not answer: $(last_words)" \
       "check the cluster and your credentials: kubectl --context $context version"
   fi
-  read_capabilities
+  # What the charts are told of the cluster, so that `helm template` renders what `helm upgrade` applies.
+  kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
+  must_ask api-versions
+  api_versions=${reply//$'\n'/,}
   case ,$api_versions in
     *,metrics.k8s.io/*) ;;
     *) warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods" ;;
@@ -137,17 +133,14 @@ choose_platform() {
     # On other nodes of a mixed cluster it could not start.
     node_architecture=${platform#linux/}
     node_architecture=${node_architecture%%/*}
+  elif try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}' && [ -n "$reply" ]; then
+    nodes=$(sort -u <<<"$reply")
+    platform=linux/$nodes
   else
-    if try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}'; then
-      nodes=$(sort -u <<<"$reply")
-    fi
-    case $nodes in
-      '') warn "the nodes cannot be listed: building for this machine's architecture (see --platform)" ;;
-      *$'\n'*)
-        fail 3 "the nodes have several architectures: ${nodes//$'\n'/, }" "say which one to build for: --platform linux/ARCH"
-        ;;
-      *) platform=linux/$nodes ;;
-    esac
+    warn "the nodes cannot be listed: building for this machine's architecture (see --platform)"
   fi
+  case $nodes in
+    *$'\n'*) fail 3 "the nodes have several architectures: ${nodes//$'\n'/, }" "say which one to build for: --platform linux/ARCH" ;;
+  esac
   [ -z "$platform" ] || image_platform=(--platform "$platform")
 }

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Back to a revision that served: rolled out, watched and smoke-tested like any other.
 
 # service_failed STATUS REASON: exit with it once the version before serves again, with 10 if it does not.

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The smoke test: does this version answer where its users are, and well?
 
 smoke_seconds=${DEPLOY_SMOKE_SECONDS:-45} smoke_tries=3

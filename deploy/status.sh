@@ -1,5 +1,4 @@
-# shellcheck shell=bash
-# --status and --history: what runs, what was verified, and who deploys.
+# --status and --history: what runs, what was verified, and who deploys; and the last lines of a deploy that went well.
 
 show_status() {
   fact context "$context, namespace $namespace, environment $environment"
@@ -37,4 +36,18 @@ show_history() {
   fi
   must_helm history "$project" --max 20
   awk -v verified=" ${verified[$project]} " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
+}
+
+show_summary() {
+  local changed=${changes[*]-} back=none
+  if [ -n "$(verified_before "$project")" ]; then back=$(this_project --rollback); fi
+  cat <<END || true
+$image_name:$image_tag serves.
+  URL        $scheme://$base_url/
+  changed    ${changed:-nothing: what runs is what was asked}
+  digest     $asked_digest
+  release    $project, revision ${newest[$project]}, namespace $namespace, context $context
+  way back   $back
+  took       $SECONDS s
+END
 }

@@ -65,6 +65,6 @@ def test_a_status_that_cannot_be_read_is_no_empty_one(shell: Shell) -> None:
 def test_the_summary_tells_the_way_back(entries: str, back: str, shell: Shell) -> None:
     shell.stub("kubectl", {"get secrets": "3 c superseded\n4 d deployed\n", "get configmap": entries})
     call = "changes=(); asked_digest=sha256:ab scheme=https; read_revisions shop; show_summary"
-    said = shell.says(call, "record", "summary", namespace="other", **KNOWN)
+    said = shell.says(call, "record", "status", namespace="other", **KNOWN)
     assert f"  way back   {back}\n" in said
     assert "  changed    nothing: what runs is what was asked\n" in said
