@@ -24,8 +24,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/charts.sh"
 # shellcheck source=deploy/record.sh
 . "$root/deploy/record.sh"
-# shellcheck source=deploy/installed.sh
-. "$root/deploy/installed.sh"
 # shellcheck source=deploy/plan.sh
 . "$root/deploy/plan.sh"
 # shellcheck source=deploy/namespace.sh

@@ -74,14 +74,22 @@ set_positional() {
 }
 
 set_deployment() {
-  local names=(image_name image_tag project_name base_url env)
+  local names=(image_name image_tag project_name base_url env) label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+  local host='([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?'
+  local name='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
   [ $# -ge 5 ] || refuse "${names[$#]}" "nothing" "<image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   [ $# -eq 5 ] || refuse "argument 6" "$6" "five: <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   image_name=$1 image_tag=$2 project=$3 base_url=$4 environment=$5
-  check_image_name
-  check_image_tag
+  # The grammar of image references: [host[:port]/]name[/name...], names in lower case.
+  if [ "${#image_name}" -gt 255 ] || ! [[ $image_name =~ ^($host/)?$name(/$name)*$ ]]; then
+    refuse image_name "$image_name" 'registry and repository in lower case, without tag or digest (registry.example.com/team/visits)'
+  fi
+  [[ $image_tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] ||
+    refuse image_tag "$image_tag" "letters, digits, _ . -, not first . or -, at most 128 characters"
   check_project
-  check_base_url
+  if [ "${#base_url}" -gt 253 ] || ! [[ $base_url =~ ^$label(\.$label)*$ ]] || [[ $base_url =~ ^[0-9.]+$ ]]; then
+    refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
+  fi
   case $environment in dev | staging | prod) ;; *) refuse env "$environment" "dev, staging or prod" ;; esac
 }
 
@@ -89,21 +97,6 @@ check_project() {
   check_dns_label project_name "$project" 40
   namespace=${namespace:-$project}
   check_dns_label --namespace "$namespace" 63
-}
-
-# The grammar of image references: [host[:port]/]name[/name...], names in lower case.
-check_image_name() {
-  local allowed='registry and repository in lower case, without tag or digest (registry.example.com/team/visits)'
-  local host='([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?'
-  local name='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
-  if [ "${#image_name}" -gt 255 ] || ! [[ $image_name =~ ^($host/)?$name(/$name)*$ ]]; then
-    refuse image_name "$image_name" "$allowed"
-  fi
-}
-
-check_image_tag() {
-  [[ $image_tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] ||
-    refuse image_tag "$image_tag" "letters, digits, _ . -, not first . or -, at most 128 characters"
 }
 
 # check_dns_label ARGUMENT GIVEN LENGTH. A project names Services, so it begins with a letter; what is appended
@@ -115,13 +108,6 @@ check_dns_label() {
   case $2 in
     default | kube-*) refuse "$1" "$2" "a name of its own, not «default» or «kube-…»" ;;
   esac
-}
-
-check_base_url() {
-  local label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
-  if [ "${#base_url}" -gt 253 ] || ! [[ $base_url =~ ^$label(\.$label)*$ ]] || [[ $base_url =~ ^[0-9.]+$ ]]; then
-    refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
-  fi
 }
 
 check_options() {

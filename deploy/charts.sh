@@ -42,11 +42,10 @@ render_candidate() {
 render_into() {
   local file=$1 release=$2 chart=$3
   shift 3
-  if ! try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
-    --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@"; then
+  try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
+    --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@" ||
     fail 6 "the chart ${chart#"$root/"} cannot be rendered: $(last_words 20)" \
       "correct the values (.helm/values.yaml explains each), then run the same command again"
-  fi
   cp "$work/reply" "$work/$file.yaml"
 }
 

@@ -42,9 +42,8 @@ read_lease() {
 
 # peek_lease: the same at the first try, where it may fail.
 peek_lease() {
-  local fields
-  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return
-  read -r lease_version lease_holder lease_since <<<"$fields"
+  reply=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return
+  read -r lease_version lease_holder lease_since <<<"$reply"
 }
 
 # is_ours: after read_lease; a write whose reply was lost made it so.

@@ -47,7 +47,6 @@ plan_image() {
   fi
 }
 
-# plan_release RELEASE
 plan_release() {
   local release=$1 revision target status=0 kind='#' what=unchanged
   read_revisions "$release"

@@ -6,7 +6,6 @@
 # By release. Revisions are numbers, oldest first; `revisions` holds a line "number uid status" each.
 declare -A revisions=() verified=() newest=() newest_status=() entries_of=()
 
-# read_revisions RELEASE
 read_revisions() {
   local release=$1 number uid state
   must_ask get secrets -l "owner=helm,name=$release" -o \
