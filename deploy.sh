@@ -24,8 +24,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/charts.sh"
 # shellcheck source=deploy/record.sh
 . "$root/deploy/record.sh"
-# shellcheck source=deploy/installed.sh
-. "$root/deploy/installed.sh"
 # shellcheck source=deploy/plan.sh
 . "$root/deploy/plan.sh"
 # shellcheck source=deploy/namespace.sh
@@ -60,8 +58,6 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/rollback.sh"
 # shellcheck source=deploy/status.sh
 . "$root/deploy/status.sh"
-# shellcheck source=deploy/summary.sh
-. "$root/deploy/summary.sh"
 # shellcheck source=deploy/uninstall.sh
 . "$root/deploy/uninstall.sh"
 

@@ -1,10 +1,13 @@
-# shellcheck shell=bash
 # The command line: what was asked for, checked before anything is touched.
 
 action=deploy
 image_name='' image_tag='' project='' base_url='' environment=''
 namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
 platform='' timeout=300 build=yes candidate=yes assume_yes=no delete_data=no rollback_revision='' ca_file=''
+# The options that take a value, and the variable of each.
+declare -A option_variables=([--context]=context [--namespace]=namespace [--values]=values_file [--ca]=ca_file
+  ["--redis-values"]=redis_values_file [--ingress]=ingress_address [--platform]=platform [--timeout]=timeout
+  ["--rollback-to"]=rollback_revision)
 
 # refuse ARGUMENT GIVEN ALLOWED: one line, exit 2.
 refuse() { fail 2 "$1: got «${2//[[:cntrl:]]/?}», allowed: $3"; }
@@ -26,18 +29,16 @@ parse_arguments() {
       --no-candidate) candidate=no ;;
       --yes) assume_yes=yes ;;
       --delete-data) delete_data=yes ;;
-      --context | --namespace | --values | --redis-values | --ingress | --platform | --timeout | --ca | --rollback-to)
-        [ $# -ge 2 ] || refuse "$1" "nothing" "a value after it"
-        set_option "$1" "$2"
-        shift
-        ;;
       --*=*) set_option "${1%%=*}" "${1#*=}" ;;
       --)
         shift
         positional+=("$@")
         break
         ;;
-      -*) refuse "option" "$1" "those of ./deploy.sh --help" ;;
+      -*)
+        set_option "${@:1:2}"
+        shift
+        ;;
       *) positional+=("$1") ;;
     esac
     shift
@@ -50,46 +51,45 @@ set_action() {
   action=$1
 }
 
+# set_option NAME [VALUE]
 set_option() {
+  local variable=${option_variables[$1]-}
+  [ -n "$variable" ] || refuse option "$1" "those of ./deploy.sh --help"
+  [ $# -eq 2 ] || refuse "$1" nothing "a value after it"
   case $1 in
-    --context) context=$2 ;;
-    --namespace) namespace=$2 ;;
-    --values) values_file=$2 ;;
-    --redis-values) redis_values_file=$2 ;;
-    --ingress) ingress_address=$2 ;;
-    --platform) platform=$2 ;;
-    --timeout) timeout=$2 ;;
-    --ca) ca_file=$2 ;;
-    --rollback-to)
-      set_action rollback
-      rollback_revision=$2
-      ;;
-    *) refuse "option" "$1" "those of ./deploy.sh --help" ;;
+    --rollback-to) set_action rollback ;;
+    --values | --redis-values | --ca) [ -z "$2" ] || [ -r "$2" ] || refuse "$1" "$2" "a file that can be read" ;;
   esac
+  printf -v "$variable" '%s' "$2"
 }
 
 set_positional() {
-  case $action in status | history | rollback | uninstall) if [ $# -le 1 ]; then set_project "$@"; fi ;; esac
-  if [ -z "$project" ]; then set_deployment "$@"; fi
+  case $action/$# in
+    status/0 | history/0 | rollback/0 | uninstall/0) refuse project_name "nothing" "<project_name> --$action" ;;
+    # What runs is asked of the cluster, so the project's name is enough.
+    status/1 | history/1 | rollback/1 | uninstall/1) project=$1 && check_project ;;
+    *) set_deployment "$@" ;;
+  esac
   check_options
 }
 
-# What runs is asked of the cluster, so the project's name is enough.
-set_project() {
-  [ $# -eq 1 ] || refuse project_name "nothing" "<project_name> --$action"
-  project=$1
-  check_project
-}
-
 set_deployment() {
-  local names=(image_name image_tag project_name base_url env)
+  local names=(image_name image_tag project_name base_url env) label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+  local host='([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?'
+  local name='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
   [ $# -ge 5 ] || refuse "${names[$#]}" "nothing" "<image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   [ $# -eq 5 ] || refuse "argument 6" "$6" "five: <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   image_name=$1 image_tag=$2 project=$3 base_url=$4 environment=$5
-  check_image_name
-  check_image_tag
+  # The grammar of image references: [host[:port]/]name[/name...], names in lower case.
+  if [ "${#image_name}" -gt 255 ] || ! [[ $image_name =~ ^($host/)?$name(/$name)*$ ]]; then
+    refuse image_name "$image_name" 'registry and repository in lower case, without tag or digest (registry.example.com/team/visits)'
+  fi
+  [[ $image_tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] ||
+    refuse image_tag "$image_tag" "letters, digits, _ . -, not first . or -, at most 128 characters"
   check_project
-  check_base_url
+  if [ "${#base_url}" -gt 253 ] || ! [[ $base_url =~ ^$label(\.$label)*$ ]] || [[ $base_url =~ ^[0-9.]+$ ]]; then
+    refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
+  fi
   case $environment in dev | staging | prod) ;; *) refuse env "$environment" "dev, staging or prod" ;; esac
 }
 
@@ -97,22 +97,6 @@ check_project() {
   check_dns_label project_name "$project" 40
   namespace=${namespace:-$project}
   check_dns_label --namespace "$namespace" 63
-}
-
-# The grammar of image references: [host[:port]/]name[/name...], names in lower case.
-check_image_name() {
-  local allowed='registry and repository in lower case, without tag or digest (registry.example.com/team/visits)'
-  local host='([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?'
-  local name='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
-  if [ "${#image_name}" -gt 255 ] || ! [[ $image_name =~ ^($host/)?$name(/$name)*$ ]]; then
-    refuse image_name "$image_name" "$allowed"
-  fi
-}
-
-check_image_tag() {
-  if ! [[ $image_tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]]; then
-    refuse image_tag "$image_tag" "letters, digits, _ . -, not first . or -, at most 128 characters"
-  fi
 }
 
 # check_dns_label ARGUMENT GIVEN LENGTH. A project names Services, so it begins with a letter; what is appended
@@ -126,13 +110,6 @@ check_dns_label() {
   esac
 }
 
-check_base_url() {
-  local label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
-  if [ "${#base_url}" -gt 253 ] || ! [[ $base_url =~ ^$label(\.$label)*$ ]] || [[ $base_url =~ ^[0-9.]+$ ]]; then
-    refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
-  fi
-}
-
 check_options() {
   local name port='[0-9]{1,5}'
   [[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || refuse --timeout "$timeout" "whole seconds, 1 to 99999"
@@ -140,11 +117,7 @@ check_options() {
   [[ -z $ingress_address || $ingress_address =~ ^$address(,$address)?$ ]] ||
     refuse --ingress "$ingress_address" "HOST:PORT, or HOST:PORT,HOST:PORT with that for TLS"
   [[ -z $rollback_revision || $rollback_revision =~ ^[1-9][0-9]{0,8}$ ]] || refuse --rollback-to "$rollback_revision" "the number of a revision"
-  [ -z "$ca_file" ] || [ -r "$ca_file" ] || refuse --ca "$ca_file" "a file that can be read"
   [[ -z $platform || $platform =~ ^linux/[a-z0-9]+(/v[0-9]+)?$ ]] || refuse --platform "$platform" "linux/ARCH, as linux/arm64"
-  [ -z "$values_file" ] || [ -r "$values_file" ] || refuse --values "$values_file" "a file that can be read"
-  [ -z "$redis_values_file" ] || [ -r "$redis_values_file" ] ||
-    refuse --redis-values "$redis_values_file" "a file that can be read"
   for name in ${!DEPLOY_@}; do
     case $name in
       *_SECONDS) [[ ${!name} =~ ^[0-9]{0,5}$ ]] || refuse "$name" "${!name}" "whole seconds" ;;

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What the charts are given, what they render, and what the rendered ConfigMap tells of the merged values.
 
 redis_release='' service_values=() redis_values=() redis_mode='' secret_mode='' secret_name='' secret_keys='' shown_environment='[^<]*' drain_delay=0
@@ -8,18 +7,16 @@ rendered_digest=''
 unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
 
 check_charts() {
-  local left_out
+  local told left_out
   redis_release=$project-redis
   render_service "$unknown_digest"
-  redis_mode=$(rendered_annotation redis-mode)
-  secret_mode=$(rendered_annotation secret-mode)
-  secret_name=$(rendered_annotation secret-name)
-  secret_keys=$(rendered_annotation secret-keys)
+  for told in redis-mode secret-mode secret-name secret-keys left-out; do
+    printf -v "${told//-/_}" '%s' "$(rendered_annotation "$told")"
+  done
   shown_environment=$(rendered_annotation environment)
   drain_delay=$(rendered_annotation drain-delay)
   drain_delay=${drain_delay:-0}
   # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
-  left_out=$(rendered_annotation left-out)
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
   redis_values=(--values "$root/.helm/redis/values-$environment.yaml")
   if [ -n "$redis_values_file" ]; then redis_values+=(--values "$redis_values_file"); fi
@@ -31,9 +28,8 @@ check_charts() {
 render_service() {
   if [ "$rendered_digest" = "$1" ]; then return; fi
   rendered_digest=$1
-  service_values=(--values "$root/.helm/values-$environment.yaml")
+  service_values=(--set candidate.enabled=false --values "$root/.helm/values-$environment.yaml")
   if [ -n "$values_file" ]; then service_values+=(--values "$values_file"); fi
-  service_values+=(--set candidate.enabled=false)
   if [ -n "$node_architecture" ]; then
     service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
   fi
@@ -52,11 +48,10 @@ render_candidate() {
 render_into() {
   local file=$1 release=$2 chart=$3
   shift 3
-  if ! try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
-    --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@"; then
+  try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
+    --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@" ||
     fail 6 "the chart ${chart#"$root/"} cannot be rendered: $(last_words 20)" \
       "correct the values (.helm/values.yaml explains each), then run the same command again"
-  fi
   cp "$work/reply" "$work/$file.yaml"
 }
 

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # How the API server is asked. It may be away for moments (an upgrade of the control plane, a load balancer that
 # moves), which must not end a deploy half-way.
 
@@ -10,7 +9,6 @@ use_context() {
   kubectl=(kubectl --context "$context" --namespace "$namespace" --request-timeout 10s)
   helm=(helm --kube-context "$context" --namespace "$namespace")
   # Helm 4 would apply on the server, where a field somebody edited by hand is a conflict; Helm 3 mends it.
-  helm_apply=()
   case $("${helm[@]}" version --short 2>/dev/null) in v3.*) ;; *) helm_apply=(--server-side=false) ;; esac
 }
 
@@ -41,7 +39,6 @@ try_once() {
 # try_ask ARGUMENTS...: kubectl into `reply`, again while the API server cannot be reached, for `patience` seconds.
 # try_helm ARGUMENTS...: the same with helm, for what changes nothing. The caller looks at the status.
 try_ask() { try_persistently "${kubectl[@]}" "$@"; }
-
 try_helm() { try_persistently "${helm[@]}" "$@"; }
 
 try_persistently() {
@@ -56,7 +53,6 @@ try_persistently() {
 
 # must_ask, must_helm: the same, and no answer ends the deploy. Never under `||` or `if`: they do not return then.
 must_ask() { try_ask "$@" || fail_asking; }
-
 must_helm() { try_helm "$@" || fail_asking; }
 
 fail_asking() {
@@ -70,12 +66,4 @@ fail_asking() {
       "ask for a role that grants it, or log in again if the credentials have expired; $(way_on)"
   fi
   fail "$status" "the API server of the context «$context» refused: $what" "$(way_on)"
-}
-
-# What the charts are told of the cluster, so that `helm template` renders what `helm upgrade` applies.
-# After the API server's /version was asked.
-read_capabilities() {
-  kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
-  must_ask api-versions
-  api_versions=${reply//$'\n'/,}
 }

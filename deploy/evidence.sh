@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What a person needs to find out why a version failed, saved before the rollback removes it.
 
 evidence=''

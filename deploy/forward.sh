@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # A port-forward: a way to a pod or Service through the API server that no policy of the network closes.
 
 forward='' forward_address=''

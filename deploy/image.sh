@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The image: built from this folder, pushed under the user's tag, deployed by its digest.
 
 commit=unknown commit_time=1970-01-01T00:00:00Z commit_seconds=0
@@ -33,17 +32,16 @@ tag_of_image() {
 
 # The last commit that touched what the image holds: a commit to the docs alone must not roll the pods.
 find_commit() {
-  commit=$(git -C "$root" log -1 --format=%H -- "${image_content[@]}" 2>/dev/null || true)
-  if [ -z "$commit" ]; then
-    commit=unknown
+  local found
+  found=$(git -C "$root" log -1 --format='%H %cI %ct' -- "${image_content[@]}" 2>/dev/null || true)
+  if [ -z "$found" ]; then
     warn "no git commit found: /version will not say which"
     return
   fi
+  read -r commit commit_time commit_seconds <<<"$found"
   if [ "$(git -C "$root" rev-parse --is-shallow-repository)" = true ]; then
     warn "this is a shallow clone: /version may name a later commit than the content's, and pods roll for commits that changed nothing (git fetch --unshallow; in GitHub Actions fetch-depth: 0)"
   fi
-  commit_time=$(git -C "$root" show -s --format=%cI "$commit")
-  commit_seconds=$(git -C "$root" show -s --format=%ct "$commit")
   if [ -n "$(git -C "$root" status --porcelain -- "${image_content[@]}")" ]; then
     commit+=-dirty
     warn "the image holds uncommitted changes: /version says $commit"
@@ -95,9 +93,7 @@ transfer() {
 # find_digest REFERENCE: of what was just pushed or pulled, into asked_digest.
 find_digest() {
   asked_digest=$(cat "$work/digest" 2>/dev/null || sed -n 's/.*[Dd]igest: \(sha256:[0-9a-f]\{64\}\).*/\1/p' "$work/transfer" | tail -n 1)
-  if [ -z "$asked_digest" ]; then
-    asked_digest=$("$container_tool" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" |
-      sed -n "s|^$image_name@||p" | tail -n 1)
-  fi
+  asked_digest=${asked_digest:-$("$container_tool" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" |
+    sed -n "s|^$image_name@||p" | tail -n 1)}
   if [ -z "$asked_digest" ]; then fail 4 "the registry named no digest for $1" "$container_tool image inspect $1"; fi
 }

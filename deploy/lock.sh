@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # One deploy at a time: a coordination Lease of 30 s that a child renews every 10 s. Durations are counted in sleeps of
 # a second: two machines' clocks differ, and one machine's may be set meanwhile.
 
@@ -25,10 +24,10 @@ lease_document() {
     "$lock_identity" "$lock_seconds" "$lock_acquired" "$(now)"
 }
 
-# write_lease create|replace: the server refuses when somebody else was faster. Sets lock_version.
-write_lease() {
+# replace_lease: the server refuses when somebody else was faster. Sets lock_version.
+replace_lease() {
   local version
-  version=$(lease_document | "${kubectl[@]}" "$1" --validate=false -f - -o jsonpath='{.metadata.resourceVersion}' 2>"$work/lease") || return
+  version=$(lease_document | "${kubectl[@]}" replace --validate=false -f - -o jsonpath='{.metadata.resourceVersion}' 2>"$work/lease") || return
   lock_version=$version
 }
 
@@ -43,10 +42,8 @@ read_lease() {
 
 # peek_lease: the same at the first try, where it may fail.
 peek_lease() {
-  local fields
-  fields=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) ||
-    return
-  read -r lease_version lease_holder lease_since <<<"$fields"
+  reply=$("${kubectl[@]}" get lease "$project-deploy" --ignore-not-found -o jsonpath="$lease_fields" 2>/dev/null) || return
+  read -r lease_version lease_holder lease_since <<<"$reply"
 }
 
 # is_ours: after read_lease; a write whose reply was lost made it so.
@@ -57,21 +54,16 @@ is_ours() {
 
 # False when somebody else has it.
 create_lease() {
-  local tries
-  for ((tries = patience; ; tries--)); do
-    lock_version=''
-    if write_lease create; then return 0; fi
-    if grep -q AlreadyExists "$work/lease"; then
-      read_lease
-      is_ours
-      return
-    fi
-    cp "$work/lease" "$work/error"
-    if ! is_unreachable || [ "$tries" -le 0 ]; then
-      fail 3 "the lock cannot be taken: $(last_words)" "kubectl --context $context -n $namespace get lease"
-    fi
-    run sleep 1
-  done
+  lock_version=''
+  lease_document >"$work/new-lease"
+  if try_ask create --validate=false -f "$work/new-lease" -o jsonpath='{.metadata.resourceVersion}'; then
+    lock_version=$reply
+  elif grep -q AlreadyExists "$work/error"; then
+    read_lease
+    is_ours
+  else
+    fail 3 "the lock cannot be taken: $(last_words)" "kubectl --context $context -n $namespace get lease"
+  fi
 }
 
 # A lease has expired when its version stays the same for its whole duration.
@@ -87,7 +79,7 @@ await_lease() {
       seen=$lease_version unchanged=0
     elif [ "$unchanged" -ge "$lock_seconds" ]; then
       lock_version=$lease_version
-      if write_lease replace; then
+      if replace_lease; then
         note "took over the lock that $lease_holder no longer renews"
         return 0
       fi
@@ -118,7 +110,7 @@ renew_lease() {
 # An error says nothing of who holds the lock: the API server may be away, or our write's reply was lost. Only a
 # lease that can be read and is not ours is lost.
 renew_once() {
-  if write_lease replace || ! peek_lease || is_ours; then return; fi
+  if replace_lease || ! peek_lease || is_ours; then return; fi
   echo "${lease_holder:-nobody: the lease was deleted}" >"$work/lock-lost"
 }
 

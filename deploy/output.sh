@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What a person sees: step lines, notes, warnings, errors. All of it goes to stderr; stdout carries only results
 # (the summary, --status, --history, --plan).
 
@@ -47,9 +46,8 @@ fail() {
 
 # this_project OPTION...: the command that does it to this project and no other.
 this_project() {
-  local same_namespace="$namespace"
-  if [ "$namespace" = "$project" ]; then same_namespace=''; fi
-  echo "./deploy.sh $project $*${context:+ --context $context}${same_namespace:+ --namespace $same_namespace}"
+  echo "./deploy.sh $project $*${context:+ --context $context}${namespace:+ --namespace $namespace}" |
+    sed "s/ --namespace $project\$//"
 }
 
 # last_words: with what the last command that was asked failed.

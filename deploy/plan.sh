@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What a deploy would change: rendered manifests against those of the last verified revision, which also shows what
 # would be removed. Nothing is built, pushed or written.
 
@@ -22,7 +21,6 @@ announce_plan() {
 
 make_plan() {
   : >"$work/plan"
-  plan_differs='' plan_is_impossible=''
   must_ask get namespace "$namespace" --ignore-not-found -o name
   if [ -z "$reply" ]; then
     plan_differs=yes
@@ -49,7 +47,6 @@ plan_image() {
   fi
 }
 
-# plan_release RELEASE
 plan_release() {
   local release=$1 revision target status=0 kind='#' what=unchanged
   read_revisions "$release"
@@ -85,8 +82,7 @@ plan_release() {
 objects_that_differ() {
   awk '
     function keep() {
-      if (kind != "") text[side, kind "/" name] = body
-      if (kind != "") objects[kind "/" name]
+      if (kind != "") { objects[kind "/" name]; text[side, kind "/" name] = body }
       kind = name = body = ""
     }
     FNR == 1 || /^---/ { keep(); side = FILENAME }

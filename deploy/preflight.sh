@@ -1,7 +1,6 @@
-# shellcheck shell=bash
 # What must be there before anything is touched: tools, the daemon, the cluster, the rights, valid charts.
 
-container_tool='' image_platform=() node_architecture=''
+container_tool='' image_platform=() node_architecture='' named_context=''
 
 preflight() {
   check_tools
@@ -9,10 +8,10 @@ preflight() {
   check_prod_context
   check_container_tool
   check_api
-  check_host
   check_nobody_paused_it
   choose_platform
   check_charts
+  check_host
   if [ "$action" != plan ]; then check_rights; fi
 }
 
@@ -38,16 +37,11 @@ check_tools() {
 
 check_container_tool() {
   if [ "$action" = plan ]; then return; fi
-  if command -v docker >/dev/null; then
-    container_tool=docker
-  elif command -v podman >/dev/null; then
-    container_tool=podman
-  else
+  container_tool=$(command -v docker || command -v podman) ||
     fail 3 "docker or podman: not found on PATH" "install one of them, then run the same command again"
-  fi
-  if ! try_once "$container_tool" version; then
+  container_tool=${container_tool##*/}
+  try_once "$container_tool" version ||
     fail 3 "the $container_tool daemon does not answer: $(last_words)" "start it, then run the same command again"
-  fi
 }
 
 check_context() {
@@ -59,8 +53,6 @@ check_context() {
       "kubectl config use-context $expected, or give --context $expected"
   fi
 }
-
-named_context=''
 
 check_prod_context() {
   if [ "$environment" = prod ] && [ -z "$named_context" ]; then
@@ -74,22 +66,25 @@ check_api() {
   use_context
   note "context $context, namespace $namespace"
   # A person who waits should not wait long here; later, in the middle, patience pays.
-  if ! try_once "${kubectl[@]}" get --raw /version; then
+  try_once "${kubectl[@]}" get --raw /version ||
     fail 3 "the API server of the context «$context» does not answer: $(last_words)" \
       "check the cluster and your credentials: kubectl --context $context version"
-  fi
-  read_capabilities
-  case ,$api_versions in
-    *,metrics.k8s.io/*) ;;
-    *) warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods" ;;
-  esac
+  # What the charts are told of the cluster, so that `helm template` renders what `helm upgrade` applies.
+  kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
+  must_ask api-versions
+  api_versions=${reply//$'\n'/,}
+  [[ ,$api_versions == *,metrics.k8s.io/* ]] ||
+    warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods"
 }
 
-# One request a right, all sent by one kubectl.
+# Of every kind that the charts render. One request a right, all sent by one kubectl.
 check_rights() {
-  local resource name subresource missing resources=(/configmaps /secrets /services /serviceaccounts apps/deployments
-    apps/statefulsets autoscaling/horizontalpodautoscalers networking.k8s.io/ingresses
-    networking.k8s.io/networkpolicies policy/poddisruptionbudgets coordination.k8s.io/leases)
+  local resource name subresource missing resources
+  # A kind's plural is English.
+  mapfile -t resources < <(cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null | awk '
+    /^apiVersion: / { group = $2 ~ "/" ? $2 : ""; sub("/.*", "", group) }
+    /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }' | sort -u)
+  resources+=(/secrets coordination.k8s.io/leases)
   if [ "$candidate" = yes ]; then resources+=(/pods /pods/portforward); fi
   if [ "${secret_mode-}" = externalSecret ]; then resources+=(external-secrets.io/externalsecrets); fi
   for resource in "${resources[@]}"; do
@@ -108,17 +103,18 @@ check_rights() {
   fi
 }
 
-# Two Ingresses for one host: which one answers is up to the controller, so neither team should find out.
+# Two Ingresses or HTTPRoutes for one host: which one answers is up to the controller, so neither team should find out.
+# A wildcard yields to a whole name; the Ingress by which cert-manager proves the host goes by itself.
 check_host() {
-  local owner
-  if ! try_ask get ingresses --all-namespaces -o \
-    jsonpath='{range .items[*]}{.metadata.namespace}/{.metadata.name} {.spec.rules[*].host} {"\n"}{end}'; then
-    warn "the Ingresses of other namespaces cannot be listed: whether $base_url is taken is not known"
-    return
-  fi
-  owner=$(grep -F " $base_url " <<<"$reply" | sed 's/ .*//' | grep -vxF "$namespace/$project" | head -n 1 || true)
+  local owner kinds=ingresses
+  if [ "$(rendered_annotation entrance)" = none ]; then return; fi
+  case ,$api_versions in *,gateway.networking.k8s.io/*) kinds+=,httproutes.gateway.networking.k8s.io ;; esac
+  try_ask get "$kinds" --all-namespaces -o jsonpath='{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.namespace}/{.metadata.labels.app\.kubernetes\.io/instance}/{.metadata.labels.acme\.cert-manager\.io/http01-solver} {.spec.rules[*].host} {.spec.hostnames[*]} {"\n"}{end}' ||
+    warn "not all ${kinds//,/ and } of other namespaces can be listed: whether $base_url is taken is not known"
+  owner=$(awk -v host="$base_url" -v own="$namespace/$project/" \
+    'index($0 " ", " " host " ") && $3 != own && $3 !~ "/true$" { print $1, $2; exit }' <<<"$reply")
   if [ -n "$owner" ]; then
-    fail 3 "the host «$base_url» is owned by the Ingress $owner" "use another base_url, or remove that Ingress first"
+    fail 3 "the host «$base_url» is owned by the $owner" "use another base_url, or remove that ${owner%% *} first"
   fi
 }
 
@@ -126,9 +122,7 @@ check_host() {
 check_nobody_paused_it() {
   must_ask get deployment "$project" --ignore-not-found -o jsonpath='{.spec.paused}/{.spec.replicas}'
   case $reply in
-    true/*)
-      fail 3 "the Deployment $project is paused" "ask who paused it, then: kubectl --context $context -n $namespace rollout resume deployment $project"
-      ;;
+    true/*) fail 3 "the Deployment $project is paused" "ask who paused it, then: kubectl --context $context -n $namespace rollout resume deployment $project" ;;
     */0)
       fail 3 "the Deployment $project was scaled to 0 pods by hand" \
         "ask who did, then: kubectl --context $context -n $namespace scale deployment $project --replicas 3"
@@ -143,17 +137,14 @@ choose_platform() {
     # On other nodes of a mixed cluster it could not start.
     node_architecture=${platform#linux/}
     node_architecture=${node_architecture%%/*}
+  elif try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}' && [ -n "$reply" ]; then
+    nodes=$(sort -u <<<"$reply")
+    platform=linux/$nodes
   else
-    if try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}'; then
-      nodes=$(sort -u <<<"$reply")
-    fi
-    case $nodes in
-      '') warn "the nodes cannot be listed: building for this machine's architecture (see --platform)" ;;
-      *$'\n'*)
-        fail 3 "the nodes have several architectures: ${nodes//$'\n'/, }" "say which one to build for: --platform linux/ARCH"
-        ;;
-      *) platform=linux/$nodes ;;
-    esac
+    warn "the nodes cannot be listed: building for this machine's architecture (see --platform)"
   fi
+  case $nodes in
+    *$'\n'*) fail 3 "the nodes have several architectures: ${nodes//$'\n'/, }" "say which one to build for: --platform linux/ARCH" ;;
+  esac
   [ -z "$platform" ] || image_platform=(--platform "$platform")
 }

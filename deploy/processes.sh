@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Child processes, signals, and what is cleaned up at the end.
 
 child=''
@@ -51,18 +50,14 @@ changing=''
 
 # What a person does after the deploy ended in the middle depends on how far it had come.
 way_on() {
-  case $current_step in
-    rollback) echo "the rollback may be half-way; finish it: $(this_project --rollback)" ;;
-    uninstall) echo "it may be half-way; run the same command again to finish" ;;
-    *)
-      if [ -z "$changing" ]; then
-        echo "what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}"
-      elif [ "$changing" = "$project" ]; then
-        echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or $(this_project --rollback)"
-      else
-        echo "Redis may be half-way through a change, the service was not changed; run the same command again to finish"
-      fi
+  case $current_step/$changing in
+    rollback/*) echo "the rollback may be half-way; finish it: $(this_project --rollback)" ;;
+    uninstall/*) echo "it may be half-way; run the same command again to finish" ;;
+    */) echo "what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}" ;;
+    */"$project")
+      echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or $(this_project --rollback)"
       ;;
+    *) echo "Redis may be half-way through a change, the service was not changed; run the same command again to finish" ;;
   esac
 }
 

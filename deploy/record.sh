@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Which revisions were verified: watched until they were up, and smoke-tested. Kept in a ConfigMap of our own,
 # because Helm drops what is written to its records. An entry is revision/uid, so that a release which was
 # uninstalled and installed again by hand does not inherit the word "verified"; and /origin where the revision
@@ -7,7 +6,6 @@
 # By release. Revisions are numbers, oldest first; `revisions` holds a line "number uid status" each.
 declare -A revisions=() verified=() newest=() newest_status=() entries_of=()
 
-# read_revisions RELEASE
 read_revisions() {
   local release=$1 number uid state
   must_ask get secrets -l "owner=helm,name=$release" -o \
@@ -51,12 +49,9 @@ verified_before() {
 restorable() {
   local release=$1 target
   target=$(last_verified "$release")
-  if [ -z "$target" ]; then
-    target=$(awk -v newest="${newest[$release]}" \
-      '$1 != newest && ($3 == "deployed" || $3 == "superseded") { number = $1 } END { print number }' \
-      <<<"${revisions[$release]}")
-  fi
-  echo "$target"
+  echo "${target:-$(awk -v newest="${newest[$release]}" \
+    '$1 != newest && ($3 == "deployed" || $3 == "superseded") { number = $1 } END { print number }' \
+    <<<"${revisions[$release]}")}"
 }
 
 record_key() { if [ "$1" = "$project" ]; then echo service; else echo redis; fi; }

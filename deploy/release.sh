@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The two Helm releases. Helm only applies, in a second or two; the watch decides whether the change came up.
 
 # What changed, for the summary; and by release, the revision that this deploy applied, empty when nothing changed, and

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The number of pods when the autoscaler is turned on. Helm then sees that the new manifest has no `replicas` where
 # the old one had, and takes the field away: Kubernetes puts 1 in its place, and all pods but one end at once. With the
 # field gone from Helm's record of the old manifest, too, Helm leaves it alone (`kubectl apply edit-last-applied` is

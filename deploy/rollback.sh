@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Back to a revision that served: rolled out, watched and smoke-tested like any other.
 
 # service_failed STATUS REASON: exit with it once the version before serves again, with 10 if it does not.
@@ -54,9 +53,7 @@ roll_back() {
 # mark_copy RELEASE REVISION: the newest revision copies this one, and serves.
 mark_copy() {
   read_revisions "$1"
-  case " ${verified[$1]} " in
-    *" $2 "*) mark_verified "$1" "${3:-${newest[$1]}}" "$(origin_of "$1" "$2")" ;;
-  esac
+  case " ${verified[$1]} " in *" $2 "*) mark_verified "$1" "${3:-${newest[$1]}}" "$(origin_of "$1" "$2")" ;; esac
 }
 
 # redis_failed STATUS REASON: its previous revision is restored, so that the version before finds the Redis it knows.
@@ -85,13 +82,9 @@ rollback_service() {
   check_nobody_paused_it
   read_revisions "$project"
   if [ -z "$target" ]; then target=$(verified_before "$project"); fi
-  case " ${verified[$project]} " in
-    *" ${target:-none} "*) ;;
-    *)
-      fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
-        "see $(this_project --history)"
-      ;;
-  esac
+  [[ " ${verified[$project]} " == *" ${target:-none} "* ]] ||
+    fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
+      "see $(this_project --history)"
   note_room
   read_baseline "$base_url"
   restore_service "$target"

@@ -1,5 +1,4 @@
-# shellcheck shell=bash
-# --status and --history: what runs, what was verified, and who deploys.
+# --status and --history: what runs, what was verified, and who deploys; and the last lines of a deploy that went well.
 
 show_status() {
   fact context "$context, namespace $namespace, environment $environment"
@@ -7,8 +6,8 @@ show_status() {
   status_of_release "$redis_release" statefulset
   if [ -n "$image_name" ]; then fact image "$image_name:$image_tag@$asked_digest"; fi
   if [ -n "$base_url" ]; then
-    must_ask get ingress "$project" --ignore-not-found -o jsonpath='{.spec.tls}'
-    fact URL "http${reply:+s}://$base_url/"
+    read_entrances "$base_url"
+    fact URL "$url${route_fault:+; the HTTPRoute is not served: $route_fault}"
   fi
   must_ask get pod "$project-candidate" --ignore-not-found -o jsonpath='{.metadata.creationTimestamp}'
   if [ -n "$reply" ]; then fact candidate "$project-candidate, since $reply; the next deploy removes it"; fi
@@ -32,9 +31,21 @@ fact() { printf '%-16s %s\n' "$1" "$2"; }
 
 show_history() {
   read_revisions "$project"
-  if [ -z "${newest[$project]}" ]; then
-    fail 3 "there is no release «$project» in the namespace «$namespace»" "$(this_project --status)"
-  fi
+  [ -n "${newest[$project]}" ] || fail 3 "there is no release «$project» in the namespace «$namespace»" "$(this_project --status)"
   must_helm history "$project" --max 20
   awk -v verified=" ${verified[$project]} " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
+}
+
+show_summary() {
+  local changed=${changes[*]-} back=none
+  if [ -n "$(verified_before "$project")" ]; then back=$(this_project --rollback); fi
+  cat <<END || true
+$image_name:$image_tag serves.
+  URL        $url
+  changed    ${changed:-nothing: what runs is what was asked}
+  digest     $asked_digest
+  release    $project, revision ${newest[$project]}, namespace $namespace, context $context
+  way back   $back
+  took       $SECONDS s
+END
 }

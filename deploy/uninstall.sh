@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # --uninstall: the releases go, the data stays unless it is told to go too.
 
 confirm_uninstall() {

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Waits for a rollout by looking at the new pods only, and says at once when they cannot come up.
 
 rollout_fault=''

@@ -127,10 +127,7 @@ def test_each_helm_applies_on_the_client(version: str, options: str, shell: Shel
 
 def test_the_charts_are_told_of_the_cluster(shell: Shell) -> None:
     shell.stub(
-        "kubectl", {"version": '{\n  "gitVersion": "v1.33.1+k3s1"\n}', "api-versions": "apps/v1\nv1\n"}
-    )
-    call = 'try_ask get --raw /version; read_capabilities; echo "$kubernetes_version $api_versions"'
-    shell.stub(
         "kubectl", {"--raw /version": '{\n  "gitVersion": "v1.33.1+k3s1"\n}', "api-versions": "apps/v1\nv1\n"}
     )
-    assert shell.says(call) == "v1.33.1+k3s1 apps/v1,v1"
+    call = 'check_api; echo "$kubernetes_version $api_versions"'
+    assert shell.says(call, "preflight") == "v1.33.1+k3s1 apps/v1,v1"

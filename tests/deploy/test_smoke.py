@@ -110,8 +110,19 @@ def test_an_entrance_that_only_the_service_outlives_is_a_fault(shell: Shell) -> 
     """The version made it unreachable, as a redirect that ends nowhere does."""
     service = "find_entrance() { entrance=service entrance_is_service=yes entrance_options=(--service); }"
     more = f"{service}; entrance_was_good=yes smoke_seconds=0"
-    assert ended(shell, more) == "1 0 the entrance answered before the change, and does not now"
+    assert ended(shell, more) == "1 0 no entrance answers, and one did before the change"
     assert ended(shell, f"{service}; entrance_was_good='' smoke_seconds=0").startswith("0 1")
+
+
+ROUTE_FAULT = "route_fault='NotAllowedByListeners: no'"
+
+
+def test_a_route_that_the_gateway_refuses_is_named(shell: Shell) -> None:
+    said = "; the HTTPRoute shop is not served: NotAllowedByListeners: no"
+    assert ended(shell, f"{ROUTE_FAULT} bad_times=9") == f"1 1 GET /: answer 1 was wrong{said}"
+    service = "find_entrance() { entrance=service entrance_is_service=yes entrance_options=(--service); }"
+    assert ended(shell, f"{service}; {ROUTE_FAULT} smoke_seconds=0") == f"1 0 no entrance answers{said}"
+    assert ended(shell, ROUTE_FAULT).startswith("0 1 ")
 
 
 HOST = "ingress:\n  host: shop.test\n"
@@ -126,6 +137,15 @@ def test_the_entrance_is_tried_before_the_change(reply: str, verified: str, good
     shell.stub("helm", {"get values shop --revision 4": HOST})
     call = f'verified[shop]="{verified}"; read_baseline shop.test; echo "$entrance_was_good"'
     assert shell.says(f"{PARTS}\n{call}", *FILES) == good
+
+
+@pytest.mark.parametrize("fault", ["route_fault", "untrusted_fault"])
+def test_visitors_who_are_kept_out_before_the_change_are_not_its_fault(fault: str, shell: Shell) -> None:
+    """And no reason not to make it."""
+    shell.stub("helm", {"get values shop --revision 4": HOST})
+    service = f"find_entrance() {{ entrance_is_service=yes {fault}=bad; }}; environment=prod"
+    call = f'verified[shop]=4; {service}; read_baseline shop.test; echo "$entrance_was_good"'
+    assert shell.says(call, *FILES) == "no"
 
 
 def test_in_prod_a_certificate_that_is_not_trusted_is_refused_before_the_change(shell: Shell) -> None:

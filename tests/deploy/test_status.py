@@ -13,7 +13,9 @@ def status(shell: Shell, **replies: str) -> dict[str, str]:
     shell.stub(
         "kubectl", {**{name.replace("_", " "): one for name, one in replies.items()}, **answers, "get": ""}
     )
-    said = shell.says("show_status", "record", "lock", "watch", "status", asked_digest="sha256:ab", **KNOWN)
+    said = shell.says(
+        "show_status", "record", "lock", "watch", "entrance", "status", asked_digest="sha256:ab", **KNOWN
+    )
     return {line[:16].strip(): line[17:] for line in said.splitlines()}
 
 
@@ -26,9 +28,26 @@ def test_what_runs(shell: Shell) -> None:
     assert "candidate" not in told
 
 
-@pytest.mark.parametrize(("tls", "url"), [("", "http://shop.test/"), ("[{}]", "https://shop.test/")])
-def test_the_url_has_the_scheme_of_its_ingress(tls: str, url: str, shell: Shell) -> None:
-    assert status(shell, get_ingress=tls)["URL"] == url
+ROUTE = "parent edge/public//\nResolvedRefs=False BackendNotFound: no Service shop\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "ingress", "url"),
+    [
+        ("|", "shop||", "http://shop.test/"),
+        ("|", "shop|[{}]|", "https://shop.test/"),
+        ("ingress|https", "shop||", "https://shop.test/"),
+        ("none|http", "", "none outside the cluster"),
+        (
+            "httproute|https",
+            "",
+            "https://shop.test/; the HTTPRoute is not served: BackendNotFound: no Service shop ",
+        ),
+    ],
+)
+def test_the_url_is_of_what_is_installed(told: str, ingress: str, url: str, shell: Shell) -> None:
+    replies = {"get configmap shop ": told, "get ingress": ingress, "get httproutes": ROUTE}
+    assert status(shell, **replies)["URL"] == url
 
 
 def test_what_a_killed_deploy_left_is_named(shell: Shell) -> None:
@@ -64,7 +83,8 @@ def test_a_status_that_cannot_be_read_is_no_empty_one(shell: Shell) -> None:
 )
 def test_the_summary_tells_the_way_back(entries: str, back: str, shell: Shell) -> None:
     shell.stub("kubectl", {"get secrets": "3 c superseded\n4 d deployed\n", "get configmap": entries})
-    call = "changes=(); asked_digest=sha256:ab scheme=https; read_revisions shop; show_summary"
-    said = shell.says(call, "record", "summary", namespace="other", **KNOWN)
+    call = "changes=(); asked_digest=sha256:ab url=https://shop.test/; read_revisions shop; show_summary"
+    said = shell.says(call, "record", "status", namespace="other", **KNOWN)
     assert f"  way back   {back}\n" in said
+    assert "  URL        https://shop.test/\n" in said
     assert "  changed    nothing: what runs is what was asked\n" in said

@@ -110,7 +110,7 @@ def test_a_lock_that_nobody_takes(installed: Deployment, monkeypatch: pytest.Mon
 
 def test_a_password_that_is_printed(installed: Deployment, without: Without) -> None:
     printing = '"${kubectl[@]}" get secret "$secret_name" -o jsonpath={.data.REDIS_PASSWORD}\n  cat <<END'
-    with without("deploy/summary.sh", "cat <<END", printing), goes_red("password"):
+    with without("deploy/status.sh", "cat <<END", printing), goes_red("password"):
         with fault("nothing changed", installed, 0) as line:
             line.run = installed.run("12.1.0", "--no-candidate")
 
