@@ -155,6 +155,7 @@ def test_the_address_of_the_gateway(case: str, shell: Shell) -> None:
     shell.stub("curl", {f"::{expected} ": "200 "})
     where = found(shell, told=f"httproute|{told}", route=route, gateway=gateway)
     assert where == f"{scheme} --connect-to ::{expected}"
+    assert f"::{expected} " in shell.calls("curl")[0]
     assert shell.calls("kubectl", "get ingress") == []
     namespace = "shop" if "gone" in case else "edge"
     assert f"public --namespace {namespace} " in shell.calls("kubectl", "get gateways")[-1]
