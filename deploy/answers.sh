@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Asks a version everything that good_answers.sh lists, and judges what it answers.
 
 # What was wrong, for a person, empty while all was good; and 1 if it may be the fault of Redis or of the way there.

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The candidate: one pod of the new version that no Service knows, tested before any visitor meets the version.
 # The chart renders it from the Deployment's own template (.helm/templates/candidate.yaml).
 

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # What a good answer is. A team with another service replaces this table; nothing else of the deploy knows a path.
 #
 # A line: method, path, status, how often it is asked, the Accept header, what the answer's head matches, in lower case,

@@ -139,7 +139,8 @@ recover_pending() {
   target=$(restorable "$release")
   # An installation that failed half-way may serve all the same.
   case $state in pending-upgrade | pending-rollback)
-    target=${target:-$(awk -v newest="${newest[$release]}" '$1 != newest { number = $1 } END { print number }' <<<"${revisions[$release]}")} ;;
+    target=${target:-$(awk -v newest="${newest[$release]}" '$1 != newest { number = $1 } END { print number }' <<<"${revisions[$release]}")}
+    ;;
   esac
   note "$release was left $state by a deploy that ended in the middle: recovering"
   if [ -n "$target" ]; then

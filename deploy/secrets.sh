@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The Redis password. It goes from the kernel to the API server through pipes, never through an argument, a variable
 # (which `bash -x` would print) or a file.
 

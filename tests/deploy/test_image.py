@@ -1,10 +1,11 @@
 """The image's names: by content, by tag, by digest."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.shell import Reply, Shell, failure
+from tests.deploy.shell import ROOT, Reply, Shell, failure
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
@@ -123,3 +124,17 @@ def test_the_checksum_is_of_what_the_image_is_made_of(shell: Shell, tmp_path: Pa
     assert checksum(shell, folder, platform="linux/arm64") != before
     (folder / "app" / "two words.py").write_text("changed")
     assert checksum(shell, folder) != before
+
+
+def test_nothing_but_the_service_and_its_packages_gets_into_the_image() -> None:
+    """No key or kube config that lies in the checkout: a registry shows an image to all who may pull it."""
+    ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] != "#"]
+    assert ignored[0] == "*"
+    assert {line for line in ignored if line.startswith("!")} == {"!app", "!requirements.txt"}
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = re.findall(r"^(?:COPY|ADD) (.*) \S+$", dockerfile, re.MULTILINE)
+    assert {one for one in copied if not one.startswith("--from=")} == {"app", "requirements.txt"}
+    # What is given to a build stays in the image's history.
+    given = set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
+    assert given == {"PYTHON_IMAGE", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
+    assert "--require-hashes" in dockerfile

@@ -97,6 +97,16 @@ def test_what_cannot_be_cleaned_up_does_not_change_the_status(shell: Shell) -> N
     assert not Path(done.stdout.strip()).exists()
 
 
+def test_what_a_deploy_writes_is_for_its_user_alone(shell: Shell) -> None:
+    """Whatever the umask was: others have accounts on the machine, too."""
+    evidence = shell.folder / "evidence"
+    snippet = f'umask 000; set_traps; mkdir "{evidence}"; echo >"{evidence}/reason.txt"; ls -ld "$work"'
+    done = shell.run(snippet, *FILES)
+    assert done.stdout.startswith("drwx------"), done
+    assert evidence.stat().st_mode & 0o777 == 0o700
+    assert (evidence / "reason.txt").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_command_keeps_its_status_and_its_input(shell: Shell) -> None:
     assert shell.says('echo in | run cat; run bash -c "exit 7" || echo "$?"') == "in\n7"
 

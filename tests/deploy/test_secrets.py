@@ -1,10 +1,14 @@
 """The password is made once, and nobody sees it."""
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
+from tests.canary import Search
 from tests.deploy.shell import Done, Reply, Shell, failure
+from tests.process_trace import ProcessTrace
 
 GENERATED = {"secret_name": "shop-redis", "secret_mode": "generated", "secret_keys": "REDIS_PASSWORD"}
 CREATE = "create -f -"
@@ -40,6 +44,19 @@ def test_a_password_is_made_and_never_printed(shell: Shell) -> None:
     assert made not in done.stderr + done.stdout
     assert made not in "".join(shell.calls("kubectl"))
     assert [file for file in shell.work.iterdir() if made in file.read_text()] == []
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not on PATH")
+def test_it_is_in_no_argument_no_environment_and_no_file(shell: Shell) -> None:
+    shell.stub("kubectl", {"get secret": "", "get lease": "1 me now", CREATE: "made"})
+    trace = ProcessTrace(shell.folder / "trace")
+    command = shell.command("lock_identity=me; prepare_secrets", "lock", "secrets", **GENERATED)
+    subprocess.run([*trace.command(), *command], env=shell.environment(), check=True, capture_output=True)
+    search = Search(password(shell))
+    trace.look(search)
+    # Where the stub keeps what it was sent: the search would have found it elsewhere, too.
+    assert search.found == [f"written to {shell.folder}/kubectl.stdin: plainly"]
+    assert any(place.endswith("/od") for place in search.places), search.places
 
 
 def test_the_document_names_whose_it_is(shell: Shell) -> None:

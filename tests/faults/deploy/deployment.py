@@ -147,6 +147,8 @@ class Deployment:
     sources: Sources
     evidence: Path
     environment: dict[str, str] = field(default_factory=dict)
+    through: tuple[str, ...] = ()
+    """A command that starts deploy.sh in its own place."""
 
     def start(
         self, tag: str, *options: str, image: str = "", environment: str = "dev", **variables: str
@@ -167,7 +169,7 @@ class Deployment:
         defaults = {"DEPLOY_INGRESS": self.project.cluster.ingress, "DEPLOY_EVIDENCE": str(self.evidence)}
         # In a session of its own, so that Ctrl-C can be sent to all of its processes as a terminal does.
         process = subprocess.Popen(
-            [str(self.sources.folder / "deploy.sh"), *arguments],
+            [*self.through, str(self.sources.folder / "deploy.sh"), *arguments],
             env={**os.environ, **defaults, **self.environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
