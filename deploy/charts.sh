@@ -9,6 +9,7 @@ unknown_digest=sha256:0000000000000000000000000000000000000000000000000000000000
 check_charts() {
   local told left_out
   redis_release=$project-redis
+  keep_charts
   render_service "$unknown_digest"
   for told in redis-mode secret-mode secret-name secret-keys left-out; do
     printf -v "${told//-/_}" '%s' "$(rendered_annotation "$told")"
@@ -18,30 +19,42 @@ check_charts() {
   drain_delay=${drain_delay:-0}
   # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
-  redis_values=(--values "$root/.helm/redis/values-$environment.yaml")
+  redis_values=(--values "$work/charts/redis/values-$environment.yaml")
   if [ -n "$redis_values_file" ]; then redis_values+=(--values "$redis_values_file"); fi
   redis_values+=(--set-string "secret.name=$secret_name")
-  if [ "$redis_mode" = bundled ]; then render_into "$redis_release" "$redis_release" "$root/.helm/redis" "${redis_values[@]}"; fi
+  if [ "$redis_mode" = bundled ]; then render_into "$redis_release" "$redis_release" "$work/charts/redis" "${redis_values[@]}"; fi
+}
+
+# keep_charts: what was tested is what is applied, whatever becomes of these files meanwhile.
+keep_charts() {
+  local file
+  cp -R "$root/.helm" "$work/charts"
+  mkdir -p "$work/values"
+  for file in values_file redis_values_file; do
+    if [ -z "${!file}" ]; then continue; fi
+    cat "${!file}" >"$work/values/$file-${!file##*/}"
+    printf -v "$file" '%s' "$work/values/$file-${!file##*/}"
+  done
 }
 
 # render_service DIGEST: from now on the release would run this image.
 render_service() {
   if [ "$rendered_digest" = "$1" ]; then return; fi
   rendered_digest=$1
-  service_values=(--set candidate.enabled=false --values "$root/.helm/values-$environment.yaml")
+  service_values=(--set candidate.enabled=false --values "$work/charts/values-$environment.yaml")
   if [ -n "$values_file" ]; then service_values+=(--values "$values_file"); fi
   if [ -n "$node_architecture" ]; then
     service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
   fi
   service_values+=(--set-string "image.repository=$image_name,image.tag=$image_tag,image.digest=$1,ingress.host=$base_url")
-  render_into "$project" "$project" "$root/.helm" "${service_values[@]}"
+  render_into "$project" "$project" "$work/charts" "${service_values[@]}"
 }
 
 # render_candidate FILE VALUES...: the candidate's template of that name, into $work/FILE.yaml; with the release's values.
 render_candidate() {
   local file=$1
   shift
-  render_into "$file" "$project" "$root/.helm" "${service_values[@]}" --show-only "templates/$file.yaml" "$@"
+  render_into "$file" "$project" "$work/charts" "${service_values[@]}" --show-only "templates/$file.yaml" "$@"
 }
 
 # render_into FILE RELEASE CHART ARGUMENT...: what Helm would apply, into $work/FILE.yaml. Exit 6 if the values do not fit.
@@ -50,7 +63,7 @@ render_into() {
   shift 3
   try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
     --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@" ||
-    fail 6 "the chart ${chart#"$root/"} cannot be rendered: $(last_words 20)" \
+    fail 6 "the chart .helm${chart#"$work/charts"} cannot be rendered: $(last_words 20)" \
       "correct the values (.helm/values.yaml explains each), then run the same command again"
   cp "$work/reply" "$work/$file.yaml"
 }

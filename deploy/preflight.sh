@@ -86,7 +86,6 @@ check_rights() {
     /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }' | sort -u)
   resources+=(/secrets coordination.k8s.io/leases)
   if [ "$candidate" = yes ]; then resources+=(/pods /pods/portforward); fi
-  if [ "${secret_mode-}" = externalSecret ]; then resources+=(external-secrets.io/externalsecrets); fi
   for resource in "${resources[@]}"; do
     name=${resource#*/}
     subresource=${name#"${name%%/*}"}

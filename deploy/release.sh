@@ -16,14 +16,14 @@ deploy_redis() {
   fi
   # What cannot be done to the service is known before Redis changes.
   if [ -n "${newest[$project]}" ] && ! is_current "$redis_release"; then difference_or_refusal "$project" || true; fi
-  apply_release "$redis_release" "$root/.helm/redis" "${redis_values[@]}"
+  apply_release "$redis_release" "$work/charts/redis" "${redis_values[@]}"
   await_rollout statefulset "$redis_release" || redis_failed 7 "Redis did not come up: $rollout_fault"
   changing=''
 }
 
 deploy_service() {
   note_room
-  apply_release "$project" "$root/.helm" "${service_values[@]}"
+  apply_release "$project" "$work/charts" "${service_values[@]}"
 }
 
 watch_service() {

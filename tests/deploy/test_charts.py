@@ -2,6 +2,7 @@
 
 import functools
 import json
+from pathlib import Path
 
 import pytest
 
@@ -201,3 +202,14 @@ def test_values_that_do_not_fit_end_it_before_anything_is_touched(shell: Shell) 
     )
     assert (done.status, done.stdout) == (6, "")
     assert "the chart .helm cannot be rendered: Error: replicas: want integer" in done.stderr
+
+
+def test_a_values_file_that_changes_meanwhile_changes_nothing(shell: Shell, tmp_path: Path) -> None:
+    """What the candidate was tested with is what Helm applies. A pipe can be read once only."""
+    values = tmp_path / "shop.yaml"
+    values.write_text("replicas: 3\n")
+    call = f'keep_charts; echo "replicas: 30" >{values}; cat "$values_file"; diff -r "$root/.helm" "$work/charts"'
+    assert shell.says(call, "charts", values_file=values, redis_values_file="") == "replicas: 3"
+    call = 'rm -r "$work/charts"; given() { values_file=$1; keep_charts; cat "$values_file"; }'
+    call += '; given <(echo "replicas: 4")'
+    assert shell.says(call, "charts", redis_values_file="") == "replicas: 4"

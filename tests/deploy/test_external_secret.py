@@ -151,11 +151,3 @@ def test_another_password_is_tested_on_a_candidate(before: str, wanted: str, she
     shell.stub("helm", {"get manifest shop --revision 4": before})
     (shell.work / "shop.yaml").write_text(POD.format("a"))
     assert shell.says("candidate_is_wanted && echo yes || echo no", *FILES) == wanted
-
-
-@pytest.mark.parametrize(("mode", "asked"), [("externalSecret", True), ("generated", False)])
-def test_the_right_is_asked_for_where_it_is_needed(mode: str, asked: bool, shell: Shell) -> None:
-    shell.stub("kubectl", {"create": "true secrets\n"})
-    shell.says("check_rights", "charts", "preflight", secret_mode=mode, candidate="no")
-    sent = (shell.work / "rights.json").read_text()
-    assert ('"group":"external-secrets.io","resource":"externalsecrets"' in sent) == asked

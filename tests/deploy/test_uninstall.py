@@ -17,6 +17,7 @@ def uninstalled(
             "get secrets": "4 d deployed\n",
             "get configmap": "",
             "get lease": "1 me now",
+            "get pod shop-candidate": "pod/shop-candidate",
             "delete": "",
             "api-resources": "cronjobs.batch\nsecrets\n",
             "get": found,
