@@ -142,16 +142,20 @@ def test_kubernetes_expands_nothing_in_a_setting() -> None:
 
 def test_deploy_reads_the_merged_values_from_annotations() -> None:
     assert document(SERVICE, "ConfigMap")["metadata"]["annotations"] == {
+        "deploy/entrance": "ingress",
         "deploy/environment": "DEV",
         "deploy/redis-mode": "bundled",
+        "deploy/scheme": "http",
         "deploy/secret-keys": "REDIS_PASSWORD",
         "deploy/secret-mode": "generated",
         "deploy/secret-name": "shop-redis-auth",
     }
     external = {**EXTERNAL, "secret": {"mode": "existing", "name": "vault"}}
     assert document(SERVICE, "ConfigMap", values=external)["metadata"]["annotations"] == {
+        "deploy/entrance": "ingress",
         "deploy/environment": "DEV",
         "deploy/redis-mode": "external",
+        "deploy/scheme": "http",
         "deploy/secret-mode": "existing",
         "deploy/secret-name": "vault",
     }
