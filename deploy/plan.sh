@@ -2,6 +2,8 @@
 # would be removed. Nothing is built, pushed or written.
 
 plan_differs='' plan_is_impossible=''
+# The content that was deployed last, and the digest of its image.
+known_content=''
 
 # show_plan: for --plan, the differences on stdout; exit 20 if there are any, 6 if one cannot be made.
 show_plan() {
@@ -35,6 +37,7 @@ make_plan() {
 plan_image() {
   local checksum known
   read_record content
+  known_content=$reply
   read -r checksum known <<<"$reply"
   # What is pulled need not be what this folder holds.
   if [ "$build" = yes ]; then content=$(content_checksum); fi

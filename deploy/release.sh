@@ -42,14 +42,19 @@ smoke_service() {
       service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
     fi
   fi
-  if [ -n "$content" ] && [ "$content" = "$(content_checksum)" ]; then write_record content "$content $asked_digest"; fi
+  if [ -n "$content" ] && [ "$content $asked_digest" != "$known_content" ] && [ "$content" = "$(content_checksum)" ]; then
+    write_record content "$content $asked_digest"
+  fi
   mark_served "$project"
   # It has served visitors by now, which its own probes cannot promise.
   if [ "$redis_mode" = bundled ]; then mark_served "$redis_release"; fi
 }
 
 # mark_served RELEASE: what this deploy applied, or found.
-mark_served() { mark_verified "$1" "${applied[$1]:-${newest[$1]}}" "${copies[$1]-}"; }
+mark_served() {
+  if [ -z "${applied[$1]-}" ] && [ "${newest[$1]}" = "$(last_verified "$1")" ]; then return; fi
+  mark_verified "$1" "${applied[$1]:-${newest[$1]}}" "${copies[$1]-}"
+}
 
 # note_room: a cluster that is full before the change is full after it.
 note_room() {

@@ -139,6 +139,21 @@ def test_what_serves_already_is_asked_less(applied: str, asked: int, shell: Shel
     assert shell.says(f"read_revisions shop; {call}; smoke_service", *FILES, **variables) == str(asked)
 
 
+def test_what_is_recorded_already_is_not_written_again(shell: Shell) -> None:
+    shell.stub("kubectl", {"get secrets": "4 d deployed", "get configmap": "4/d"})
+    call = "read_revisions shop; read_revisions shop-redis; smoke_test() { :; }; smoke_service"
+    shell.says(
+        call,
+        *FILES,
+        redis_mode="bundled",
+        redis_release="shop-redis",
+        content="built",
+        asked_digest="sha256:ab",
+        known_content="built sha256:ab",
+    )
+    assert shell.calls("kubectl", "patch") == []
+
+
 @pytest.mark.parametrize(("now", "written"), [("built", 1), ("edited meanwhile", 0)])
 def test_the_content_is_recorded_only_as_it_was_built(now: str, written: int, shell: Shell) -> None:
     """An edit during the rollout was not deployed."""
@@ -148,7 +163,7 @@ def test_the_content_is_recorded_only_as_it_was_built(now: str, written: int, sh
     call = (
         f'read_revisions shop; smoke_test() {{ :; }}; content_checksum() {{ echo "{now}"; }}; smoke_service'
     )
-    variables = {"lock_identity": "me", "content": "built", "asked_digest": "sha256:ab"}
+    variables = {"lock_identity": "me", "content": "built", "asked_digest": "sha256:ab", "known_content": ""}
     shell.says(call, *FILES, **variables)
     assert len(shell.calls("kubectl", '"content":"built sha256:ab"')) == written
     assert len(shell.calls("kubectl", '"service":"4/d"')) == 1
