@@ -28,26 +28,20 @@ make_plan() {
     plan_differs=yes
     echo "# namespace $namespace: new" >>"$work/plan"
   fi
-  plan_image
-  if [ "$redis_mode" = bundled ]; then plan_release "$redis_release"; fi
-  plan_release "$project"
-}
-
-# The digest is known without a build only when the same content was deployed under the same tag before.
-plan_image() {
-  local checksum known
+  # The digest is known without a build only when the same content was deployed under the same tag before.
   read_record content
   known_content=$reply
-  read -r checksum known <<<"$reply"
   # What is pulled need not be what this folder holds.
   if [ "$build" = yes ]; then content=$(content_checksum); fi
-  if [ -n "$content" ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
-    render_service "$known"
+  if [[ -n $content && $known_content == "$content "?* ]]; then
+    render_service "${known_content#* }"
     echo "# image $image_name:$image_tag: unchanged" >>"$work/plan"
   else
     plan_differs=yes
     echo "# image $image_name:$image_tag: its digest will be known after the build or pull" >>"$work/plan"
   fi
+  if [ "$redis_mode" = bundled ]; then plan_release "$redis_release"; fi
+  plan_release "$project"
 }
 
 plan_release() {

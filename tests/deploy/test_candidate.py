@@ -5,7 +5,8 @@ import pytest
 from tests.deploy.rollouts import deployment
 from tests.deploy.shell import Done, Reply, Shell, failure
 
-FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
+FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "trouble"]
+FILES += ["candidate", "candidate_examination"]
 POD = "kind: Deployment\nspec:\n  replicas: {}\n  template:\n    image: {}\n"
 
 
@@ -252,7 +253,6 @@ def test_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:
             "delete pod": forbidden,
         },
     )
-    files = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
     call = "render_service() { :; }; test_candidate"
-    done = shell.run(call, *files, lock_identity="me", asked_digest="", candidate="no")
+    done = shell.run(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
     assert done.status == 0, done.stderr
