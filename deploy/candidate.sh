@@ -51,6 +51,13 @@ make_candidate() {
     render_candidate serviceaccount
     try_ask create -f "$work/serviceaccount.yaml" -o name || grep -q AlreadyExists "$work/error" || fail_asking
   fi
+  # Before the pod, so that it never runs without, and kept: alone it selects nothing.
+  if grep -q '^kind: NetworkPolicy' "$work/$project.yaml"; then
+    render_candidate candidate_networkpolicy --set candidate.enabled=true
+    must_ask apply -f "$work/candidate_networkpolicy.yaml"
+  else
+    must_ask delete networkpolicies "$project-candidate" --ignore-not-found
+  fi
   candidate_made=yes
   until try_ask create -f "$work/candidate.yaml" -o name || grep -q AlreadyExists "$work/error"; do
     if ! grep -q 'exceeded quota' "$work/error"; then
@@ -60,11 +67,6 @@ make_candidate() {
     if [ "$SECONDS" -ge "$deadline" ]; then no_room "$(last_words)"; fi
     run sleep 1
   done
-  must_ask get pod "$project-candidate" -o jsonpath='{.metadata.uid}'
-  if grep -q '^kind: NetworkPolicy' "$work/$project.yaml"; then
-    render_candidate candidate_networkpolicy --set-string "candidate.uid=$reply"
-    must_ask apply -f "$work/candidate_networkpolicy.yaml"
-  fi
 }
 
 no_room() {
