@@ -105,6 +105,8 @@ check_dns_label() {
     refuse "$1" "$2" "lower-case letters, digits and -, first a letter, last no -, at most $3 characters"
   fi
   case $2 in default | kube-*) refuse "$1" "$2" "a name of its own, not «default» or «kube-…»" ;; esac
+  # YAML reads these as something else than text.
+  case $2 in y | n | yes | no | on | off | true | false | null) refuse "$1" "$2" "a name that is no truth value" ;; esac
 }
 
 check_options() {
