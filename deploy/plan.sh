@@ -1,9 +1,8 @@
 # What a deploy would change: rendered manifests against those of the last verified revision, which also shows what
 # would be removed. Nothing is built, pushed or written.
 
-plan_differs='' plan_is_impossible=''
-# The content that was deployed last, and the digest of its image.
-known_content=''
+# known_content is the checksum that was deployed last, and the digest of its image.
+plan_differs='' plan_is_impossible='' known_content=''
 
 # show_plan: for --plan, the differences on stdout; exit 20 if there are any, 6 if one cannot be made.
 show_plan() {
