@@ -102,6 +102,23 @@ def test_no_other_way_sets_the_key() -> None:
     assert "extraEnv names COUNTER_KEY" in refusal(SERVICE, values)
 
 
+@pytest.mark.parametrize("name", ["counter_key", "Counter_Key"])
+def test_the_service_reads_names_in_any_case(name: str) -> None:
+    """The last one wins, and extraEnv comes last: the candidate would count visitors' own counter."""
+    assert f"extraEnv names {name}" in refusal(SERVICE, {"extraEnv": [{"name": name, "value": "counter"}]})
+
+
+def test_its_policy_is_there_before_it() -> None:
+    """Open in both directions until its UID is known, and for its whole life where deploy.sh is killed then.
+
+    An owner takes the policy away while the pod, deleted by force, still drains.
+    """
+    values: Values = {"candidate": {"enabled": True}}
+    policy = document(SERVICE, "NetworkPolicy", values=values, name="shop-candidate")
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= candidate()["metadata"]["labels"].items()
+    assert "ownerReferences" not in policy["metadata"]
+
+
 def test_nobody_may_ask_it_and_the_policy_ends_with_it() -> None:
     values = merged(CANDIDATE, {"networkPolicy": {"extraEgress": [{"ports": [{"port": 4317}]}]}})
     policy = document(SERVICE, "NetworkPolicy", values=values, name="shop-candidate")

@@ -20,6 +20,7 @@ from tests.deploy.charts import (
     label,
     merged,
     pod,
+    refusal,
     run,
     workload,
 )
@@ -211,3 +212,14 @@ def test_the_checks_know_the_defaults_of_the_service() -> None:
     assert len(known) == 6
     defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
     assert {name: float(value) for name, value in known.items()} == {name: defaults[name] for name in known}
+
+
+@pytest.mark.parametrize("name", ["REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "REDIS_URL", "redis_password"])
+def test_no_secret_setting_is_given_in_the_environment(name: str) -> None:
+    """It would stand in the Deployment for everybody to read, and win over the Secret's."""
+    assert f"extraEnv names {name}" in refusal(SERVICE, {"extraEnv": [{"name": name, "value": "x"}]})
+
+
+@pytest.mark.parametrize("name", ["REQUEST_TIMEOUT", "ALLOWED_HOSTS", "IDLE_TIMEOUT"])
+def test_no_setting_passes_its_checks_through_the_environment(name: str) -> None:
+    assert f"extraEnv names {name}" in refusal(SERVICE, {"extraEnv": [{"name": name, "value": "1"}]})

@@ -104,6 +104,12 @@ def test_a_gateway_of_its_own_without_tls_is_plain_http() -> None:
     assert "by plain HTTP (HTTPRoute)" in refused(merged(OWN_GATEWAY, MANAGED))
 
 
+def test_tls_before_the_ingress_says_nothing_of_a_gateway_of_its_own() -> None:
+    """Its listener on port 80 has an address of its own, before which no load balancer of the Ingress is."""
+    both = merged(OWN_GATEWAY, {"ingress": {"enabled": True, "tlsEndsElsewhere": True}})
+    assert "by plain HTTP (HTTPRoute)" in refused(merged(both, MANAGED))
+
+
 @pytest.mark.parametrize("environment", ["dev", "staging"])
 def test_elsewhere_nothing_needs_to_be_said(environment: str) -> None:
     assert is_taken({}, environment)
