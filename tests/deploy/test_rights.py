@@ -80,6 +80,15 @@ def test_helm_may_apply_whatever_the_charts_render(chart: Path) -> None:
         assert granted().get((group, plural(one["kind"])), set()) >= APPLIES, one["kind"]
 
 
+def test_only_who_needs_a_store_may_read_it() -> None:
+    """The store is often the cluster's: in the Role of everybody, its Secrets would be everybody's."""
+    assert ("external-secrets.io", "externalsecrets") not in granted()
+    role, _ = manifests(ROOT / "docs" / "rights" / "external-secrets.yaml")
+    (rule,) = role["rules"]
+    assert (role["kind"], rule["resources"]) == ("Role", ["externalsecrets"])
+    assert set(rule["verbs"]) >= APPLIES
+
+
 def test_what_preflight_asks_for_is_granted() -> None:
     """Beside the kinds that the charts render."""
     text = (ROOT / "deploy" / "preflight.sh").read_text()
