@@ -214,6 +214,13 @@ def test_the_checks_know_the_defaults_of_the_service() -> None:
     assert {name: float(value) for name, value in known.items()} == {name: defaults[name] for name in known}
 
 
+def test_the_checks_know_every_setting_of_the_service() -> None:
+    """One that they do not know would be taken from extraEnv, unchecked (templates/_checks.tpl)."""
+    checks = (SERVICE / "templates" / "_checks.tpl").read_text()
+    _, _, names = checks.partition('{{- define "visits.settingNames" -}}')
+    assert sorted(names.partition("{{-")[0].split()) == sorted(name.upper() for name in Settings.model_fields)
+
+
 @pytest.mark.parametrize("name", ["REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "REDIS_URL", "redis_password"])
 def test_no_secret_setting_is_given_in_the_environment(name: str) -> None:
     """It would stand in the Deployment for everybody to read, and win over the Secret's."""
