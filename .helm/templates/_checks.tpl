@@ -17,6 +17,9 @@
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .Release.Name) }}
 {{- fail (printf "the release name %q names a Service, too: use lower-case letters, digits and -, first a letter, last no -" .Release.Name) }}
 {{- end }}
+{{- if has .Release.Name (list "y" "n" "yes" "no" "on" "off" "true" "false" "null") }}
+{{- fail (printf "the project name %q is no text in YAML, but a yes, a no or nothing: use another one" .Release.Name) }}
+{{- end }}
 {{- if not .Values.image.repository }}
 {{- fail "image.repository is empty: set it to the image's registry and name without a tag, as in registry.example.com/visits" }}
 {{- end }}
