@@ -155,7 +155,11 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (SERVICE, {"podDisruptionBudget": {"maxUnavailable": "100%"}}, ["maxUnavailable"]),
         (SERVICE, {"topologySpread": [{"topologyKey": "zone"}]}, ["maxSkew"]),
         (SERVICE, {"extraEnv": [{"name": "A", "value": "b", "valueFrom": {}}]}, ["extraEnv"]),
-        (SERVICE, {"extraEnv": [{"name": "PORT", "value": "9"}]}, ["PORT", "which is a setting of the service"]),
+        (
+            SERVICE,
+            {"extraEnv": [{"name": "PORT", "value": "9"}]},
+            ["PORT", "which is a setting of the service"],
+        ),
         (SERVICE, {"extraEnv": [{"name": "DRAIN_DELAY", "value": "9"}]}, ["DRAIN_DELAY", "settings"]),
         (SERVICE, {"extraVolumes": [{"name": "a", "hostPath": {"path": "/"}}]}, ["hostPath"]),
         (SERVICE, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, ["extraVolumes", "secrets"]),
