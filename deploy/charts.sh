@@ -44,7 +44,7 @@ render_service() {
   if [ -n "$node_architecture" ]; then
     service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
   fi
-  service_values+=(--set-string "image.repository=$image_name,image.tag=$image_tag,image.digest=$1,ingress.host=$base_url")
+  service_values+=(--set-string "image.repository=$image_name,image.tag=$image_tag,image.digest=$1,ingress.host=$base_url,environment=${environment^^}")
   render_into "$project" "$project" "$work/charts" "${service_values[@]}"
 }
 

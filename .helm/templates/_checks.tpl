@@ -17,6 +17,9 @@
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .Release.Name) }}
 {{- fail (printf "the release name %q names a Service, too: use lower-case letters, digits and -, first a letter, last no -" .Release.Name) }}
 {{- end }}
+{{- if has .Release.Name (list "y" "n" "yes" "no" "on" "off" "true" "false" "null") }}
+{{- fail (printf "the project name %q is no text in YAML, but a yes, a no or nothing: use another one" .Release.Name) }}
+{{- end }}
 {{- if not .Values.image.repository }}
 {{- fail "image.repository is empty: set it to the image's registry and name without a tag, as in registry.example.com/visits" }}
 {{- end }}
@@ -145,12 +148,22 @@
 {{- end }}
 {{- end }}
 
+{{/* Every setting of the service (app/settings.py), separated by blanks. */}}
+{{- define "visits.settingNames" -}}
+ENVIRONMENT HOST PORT ADMIN_HOST ADMIN_PORT SECRETS_DIR COUNTER_KEY REDIS_HOST REDIS_PORT REDIS_DB REDIS_USERNAME
+REDIS_PASSWORD REDIS_URL REDIS_CLUSTER REDIS_TIMEOUT REDIS_TLS REDIS_TLS_CA_FILE REDIS_TLS_CERT_FILE REDIS_TLS_KEY_FILE
+REDIS_SENTINELS REDIS_SENTINEL_MASTER REDIS_SENTINEL_USERNAME REDIS_SENTINEL_PASSWORD
+REQUEST_TIMEOUT BODY_TIMEOUT IDLE_TIMEOUT MAX_IN_FLIGHT MAX_BODY_SIZE MAX_HEADER_SIZE ALLOWED_HOSTS TRUSTED_PROXIES
+HSTS_SECONDS HSTS_INCLUDE_SUBDOMAINS DRAIN_DELAY DRAIN_TIMEOUT LOG_LEVEL LOG_FORMAT
+VERSION GIT_COMMIT COMMIT_TIME IMAGE_DIGEST
+{{- end }}
+
 {{- define "visits.extraChecks" -}}
-{{- $own := include "visits.config" . | fromYaml | keys }}
-{{- $own = concat $own (list "HOST" "PORT" "ADMIN_HOST" "ADMIN_PORT" "IMAGE_DIGEST" "COUNTER_KEY") }}
+{{- /* It would go round the checks, and win over the Secret's and the candidate's. The service reads names in any case. */}}
+{{- $settings := include "visits.settingNames" . | replace "\n" " " | splitList " " }}
 {{- range .Values.extraEnv }}
-{{- if has .name $own }}
-{{- fail (printf "extraEnv names %s, which the chart sets itself: use its value under settings, redis or image, or another name" .name) }}
+{{- if has (upper .name) $settings }}
+{{- fail (printf "extraEnv names %s, which is a setting of the service, whose names hold in any case: give it by its value under settings, redis or image, a secret one as a key of the Secret; or use another name" .name) }}
 {{- end }}
 {{- end }}
 {{- $volumes := list }}

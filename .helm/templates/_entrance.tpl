@@ -17,15 +17,22 @@ none
 {{/* Those of them that visitors reach by plain HTTP, as kinds separated by commas; empty when all have HTTPS. */}}
 {{- define "visits.plainEntrances" -}}
 {{- $plain := list }}
-{{- if not .Values.ingress.tlsEndsElsewhere }}
-{{- if and (has (include "visits.entrance" .) (list "ingress" "both")) (not .Values.ingress.tls.enabled) }}
+{{- $entrance := include "visits.entrance" . }}
+{{- $elsewhere := .Values.ingress.tlsEndsElsewhere }}
+{{- if and (has $entrance (list "ingress" "both")) (not .Values.ingress.tls.enabled) (not $elsewhere) }}
 {{- $plain = append $plain "Ingress" }}
 {{- end }}
-{{- if and (has (include "visits.entrance" .) (list "httproute" "both")) (not (include "visits.routeHasTLS" .)) }}
+{{- $elsewhere = and $elsewhere (not (include "visits.gatewayStandsBeside" .)) }}
+{{- if and (has $entrance (list "httproute" "both")) (not (include "visits.routeHasTLS" .)) (not $elsewhere) }}
 {{- $plain = append $plain "HTTPRoute" }}
 {{- end }}
-{{- end }}
 {{- join "," $plain }}
+{{- end }}
+
+{{/* Whether a Gateway of our own is there beside an Ingress: it has an address of its own, so that what stands before the
+Ingress does not stand before it. */}}
+{{- define "visits.gatewayStandsBeside" -}}
+{{- if and (eq (include "visits.entrance" .) "both") .Values.httpRoute.gateway.enabled }}yes{{ end }}
 {{- end }}
 
 {{/* What visitors speak: https when every entrance has it, wherever TLS ends; http inside the cluster. */}}

@@ -6,8 +6,11 @@ is meant. All that is missing at once, each with the line to add.
 {{- if eq .Values.environment "PROD" }}
 {{- $missing := list }}
 {{- with include "visits.plainEntrances" . }}
-{{- $ways := list "for plain HTTP: `ingress: {plainHTTP: allowed}`" "where TLS ends before it, as at a load balancer: `ingress: {tlsEndsElsewhere: true}`" }}
-{{- if contains "HTTPRoute" . }}
+{{- $ways := list "for plain HTTP: `ingress: {plainHTTP: allowed}`" }}
+{{- if not (and (contains "HTTPRoute" .) (include "visits.gatewayStandsBeside" $)) }}
+{{- $ways = append $ways "where TLS ends before it, as at a load balancer: `ingress: {tlsEndsElsewhere: true}`" }}
+{{- end }}
+{{- if and (contains "HTTPRoute" .) (not $.Values.httpRoute.gateway.enabled) }}
 {{- $ways = append $ways "where the Gateway's listener that httpRoute.parentRefs names has HTTPS: `httpRoute: {tls: true}`" }}
 {{- end }}
 {{- if ne $.Values.ingress.plainHTTP "allowed" }}

@@ -214,3 +214,25 @@ def test_a_values_file_that_changes_meanwhile_changes_nothing(shell: Shell, tmp_
     call = 'rm -r "$work/charts"; given() { values_file=$1; keep_charts; cat "$values_file"; }'
     call += '; given <(echo "replicas: 4")'
     assert shell.says(call, "charts", redis_values_file="") == "replicas: 4"
+
+
+def test_no_values_file_takes_prod_out_of_its_guards(shell: Shell, tmp_path: Path) -> None:
+    """Values copied from staging name its environment: plain HTTP and a single Redis would pass unsaid."""
+    shell.script("helm", f'#!/bin/sh\nexec {charts.ROOT}/.tools/helm "$@"\n')
+    values = tmp_path / "copied.yaml"
+    values.write_text("environment: STAGING\n")
+    done = shell.run(
+        f"keep_charts; render_service {charts.DIGEST}; echo rendered",
+        "charts",
+        project="shop",
+        environment="prod",
+        image_name="registry.test/visits",
+        image_tag="1",
+        base_url="x.test",
+        values_file=values,
+        redis_values_file="",
+        kubernetes_version="v1.34.0",
+        api_versions="v1",
+        node_architecture="",
+    )
+    assert (done.status, done.stdout) == (6, "")

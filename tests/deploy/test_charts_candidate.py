@@ -102,6 +102,12 @@ def test_no_other_way_sets_the_key() -> None:
     assert "extraEnv names COUNTER_KEY" in refusal(SERVICE, values)
 
 
+@pytest.mark.parametrize("name", ["counter_key", "Counter_Key"])
+def test_the_service_reads_names_in_any_case(name: str) -> None:
+    """The last one wins, and extraEnv comes last: the candidate would count visitors' own counter."""
+    assert f"extraEnv names {name}" in refusal(SERVICE, {"extraEnv": [{"name": name, "value": "counter"}]})
+
+
 def test_nobody_may_ask_it_as_long_as_it_lives() -> None:
     """Its policy has no owner: one that goes with the pod would leave it open while it drains."""
     values = merged(CANDIDATE, {"networkPolicy": {"extraEgress": [{"ports": [{"port": 4317}]}]}})

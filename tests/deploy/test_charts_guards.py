@@ -20,6 +20,7 @@ from tests.deploy.charts import (
     label,
     merged,
     pod,
+    refusal,
     run,
     workload,
 )
@@ -65,7 +66,9 @@ def test_nothing_takes_the_test_pod_for_one_of_the_service(selected_by: str) -> 
     assert "pod-template-hash" not in labels
 
 
-def test_the_test_pod_leaves_redis_alone_where_it_cannot_ask_it() -> None:
+def test_the_test_pod_leaves_an_external_redis_alone() -> None:
+    """It need not have a password."""
+
     def address(values: Values) -> str:
         variables = document(SERVICE, "Pod", values=values)["spec"]["containers"][0]["env"]
         (found,) = [one["value"] for one in variables if one["name"] == "REDIS_ADDRESS"]
@@ -73,9 +76,7 @@ def test_the_test_pod_leaves_redis_alone_where_it_cannot_ask_it() -> None:
         return found
 
     assert address({}) == "shop-redis:6379"
-    assert address(EXTERNAL) == "redis.test:6379"
-    assert address({**EXTERNAL, "redis": {**EXTERNAL["redis"], "tls": {"enabled": True}}}) == ""
-    assert address({**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}}) == ""
+    assert address(EXTERNAL) == ""
 
 
 def test_the_route_beside_the_ingress() -> None:
@@ -211,3 +212,21 @@ def test_the_checks_know_the_defaults_of_the_service() -> None:
     assert len(known) == 6
     defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
     assert {name: float(value) for name, value in known.items()} == {name: defaults[name] for name in known}
+
+
+def test_the_checks_know_every_setting_of_the_service() -> None:
+    """One that they do not know would be taken from extraEnv, unchecked (templates/_checks.tpl)."""
+    checks = (SERVICE / "templates" / "_checks.tpl").read_text()
+    _, _, names = checks.partition('{{- define "visits.settingNames" -}}')
+    assert sorted(names.partition("{{-")[0].split()) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", ["REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "REDIS_URL", "redis_password"])
+def test_no_secret_setting_is_given_in_the_environment(name: str) -> None:
+    """It would stand in the Deployment for everybody to read, and win over the Secret's."""
+    assert f"extraEnv names {name}" in refusal(SERVICE, {"extraEnv": [{"name": name, "value": "x"}]})
+
+
+@pytest.mark.parametrize("name", ["REQUEST_TIMEOUT", "ALLOWED_HOSTS", "IDLE_TIMEOUT"])
+def test_no_setting_passes_its_checks_through_the_environment(name: str) -> None:
+    assert f"extraEnv names {name}" in refusal(SERVICE, {"extraEnv": [{"name": name, "value": "1"}]})

@@ -134,6 +134,7 @@ ELSEWHERE: Values = {"ingress": {"tlsEndsElsewhere": True}}
         # One of them by plain HTTP is enough for visitors to come in so.
         (SHARED, "both", "http"),
         (merged(INGRESS_TLS, PLAIN_ROUTE), "both", "http"),
+        (merged(ELSEWHERE, own(tls={"enabled": False})), "both", "http"),
         (merged(INGRESS_TLS, SHARED), "both", "https"),
         ({"ingress": {"enabled": False, "host": ""}}, "none", "http"),
         (merged(NO_INGRESS, ELSEWHERE), "none", "http"),

@@ -20,6 +20,8 @@ OWN_GATEWAY: Values = {
     "ingress": {"enabled": False},
     "httpRoute": {"enabled": True, "gateway": {"enabled": True, "className": "envoy"}},
 }
+GATEWAY_TLS: Values = {"httpRoute": {"gateway": {"tls": {"enabled": True}}}}
+INGRESS: Values = {"ingress": {"enabled": True}}
 MANAGED: Values = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
 TLS: Values = {"ingress": {"tls": {"enabled": True}}}
 PLAIN_HTTP = {"ingress": {"plainHTTP": "allowed"}}
@@ -73,8 +75,11 @@ def test_all_that_is_missing_is_told_at_once(helm: str) -> None:
                 ROUTE_TLS,
             ],
         ),
+        (merged(OWN_GATEWAY, MANAGED), [PLAIN_HTTP, ELSEWHERE]),
+        (merged(merged(OWN_GATEWAY, MANAGED), INGRESS), [PLAIN_HTTP]),
+        (merged(merged(OWN_GATEWAY, MANAGED), merged(INGRESS, GATEWAY_TLS)), [PLAIN_HTTP, ELSEWHERE]),
     ],
-    ids=["managed redis", "tls", "route", "tls and route"],
+    ids=["managed redis", "tls", "route", "tls and route", "gateway", "gateway and ingress", "tls gateway"],
 )
 def test_each_line_that_is_told_is_enough(values: Values, missing: list[Values]) -> None:
     """Those of HTTP are ways to choose from."""
@@ -90,7 +95,7 @@ def test_each_line_that_is_told_is_enough(values: Values, missing: list[Values])
         merged(TLS, MANAGED),
         merged(TLS, SINGLE_POD),
         merged(merged(ROUTE_ONLY, ROUTE_TLS), MANAGED),
-        merged(merged(OWN_GATEWAY, {"httpRoute": {"gateway": {"tls": {"enabled": True}}}}), MANAGED),
+        merged(merged(OWN_GATEWAY, GATEWAY_TLS), MANAGED),
         # Nobody comes in from outside.
         merged({"ingress": {"enabled": False, "host": ""}}, MANAGED),
     ],
@@ -102,6 +107,12 @@ def test_what_needs_no_word(values: Values) -> None:
 
 def test_a_gateway_of_its_own_without_tls_is_plain_http() -> None:
     assert "by plain HTTP (HTTPRoute)" in refused(merged(OWN_GATEWAY, MANAGED))
+
+
+def test_tls_before_the_ingress_says_nothing_of_a_gateway_of_its_own() -> None:
+    """Its listener on port 80 has an address of its own, before which no load balancer of the Ingress is."""
+    both = merged(OWN_GATEWAY, {"ingress": {"enabled": True, "tlsEndsElsewhere": True}})
+    assert "by plain HTTP (HTTPRoute)" in refused(merged(both, MANAGED))
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging"])

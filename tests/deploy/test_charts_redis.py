@@ -146,7 +146,7 @@ def test_an_empty_password_is_refused(pod: Pod) -> None:
         "CLIENT KILL TYPE normal",
     ],
 )
-def test_what_could_lose_the_counter_is_forbidden(pod: Pod, command: str) -> None:
+def test_what_takes_redis_over_or_empties_it_at_once_is_forbidden(pod: Pod, command: str) -> None:
     with pod.client() as client, pytest.raises(NoPermissionError):
         client.execute_command(*command.split())
 

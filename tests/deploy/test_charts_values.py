@@ -130,6 +130,8 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (SERVICE, {"podLabels": {"app.kubernetes.io/name": "x"}}, ["app.kubernetes.io/name"]),
         (SERVICE, {"podAnnotations": {"checksum/config": "x"}}, ["checksum/config"]),
         (SERVICE, {"annotations": {"deploy/redis-mode": "x"}}, ["deploy/redis-mode"]),
+        (SERVICE, {"annotations": {"helm.sh/hook": "pre-install"}}, ["helm.sh/hook"]),
+        (REDIS, {"annotations": {"helm.sh/hook-weight": "1"}}, ["helm.sh/hook-weight"]),
         (SERVICE, {"labels": {"app.kubernetes.io/managed-by": "x"}}, ["app.kubernetes.io/managed-by"]),
         (SERVICE, {"podLabels": {"team": "a b"}}, ["team"]),
         (SERVICE, {"affinity": {"nodeAfinity": {}}}, ["nodeAfinity"]),
@@ -153,7 +155,11 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (SERVICE, {"podDisruptionBudget": {"maxUnavailable": "100%"}}, ["maxUnavailable"]),
         (SERVICE, {"topologySpread": [{"topologyKey": "zone"}]}, ["maxSkew"]),
         (SERVICE, {"extraEnv": [{"name": "A", "value": "b", "valueFrom": {}}]}, ["extraEnv"]),
-        (SERVICE, {"extraEnv": [{"name": "PORT", "value": "9"}]}, ["PORT", "which the chart sets itself"]),
+        (
+            SERVICE,
+            {"extraEnv": [{"name": "PORT", "value": "9"}]},
+            ["PORT", "which is a setting of the service"],
+        ),
         (SERVICE, {"extraEnv": [{"name": "DRAIN_DELAY", "value": "9"}]}, ["DRAIN_DELAY", "settings"]),
         (SERVICE, {"extraVolumes": [{"name": "a", "hostPath": {"path": "/"}}]}, ["hostPath"]),
         (SERVICE, {"extraVolumes": [{"name": "secrets", "emptyDir": {}}]}, ["extraVolumes", "secrets"]),
@@ -272,6 +278,13 @@ def test_what_both_schemas_define_is_the_same() -> None:
 @pytest.mark.parametrize("project", ["1shop", "my.shop"])
 def test_a_project_that_cannot_name_a_service_is_refused(chart: Path, project: str) -> None:
     assert "names a Service" in refusal(chart, {}, project=project)
+
+
+@each_helm
+@each_chart
+@pytest.mark.parametrize("project", ["on", "null", "y"])
+def test_a_project_that_yaml_takes_for_no_text_is_refused(helm: str, chart: Path, project: str) -> None:
+    assert f'the project name "{project}" is no text in YAML' in refusal(chart, {}, helm, project)
 
 
 @each_chart

@@ -80,6 +80,15 @@ def test_helm_may_apply_whatever_the_charts_render(chart: Path) -> None:
         assert granted().get((group, plural(one["kind"])), set()) >= APPLIES, one["kind"]
 
 
+def test_only_who_needs_a_store_may_read_it() -> None:
+    """The store is often the cluster's: in the Role of everybody, its Secrets would be everybody's."""
+    assert ("external-secrets.io", "externalsecrets") not in granted()
+    role, _ = manifests(ROOT / "docs" / "rights" / "external-secrets.yaml")
+    (rule,) = role["rules"]
+    assert (role["kind"], rule["resources"]) == ("Role", ["externalsecrets"])
+    assert set(rule["verbs"]) >= APPLIES
+
+
 def test_what_preflight_asks_for_is_granted() -> None:
     """Beside the kinds that the charts render."""
     text = (ROOT / "deploy" / "preflight.sh").read_text()
@@ -94,3 +103,28 @@ def test_the_namespace_is_what_a_deploy_would_make() -> None:
     made = (ROOT / "deploy" / "namespace.sh").read_text().partition("<<END\n")[2].partition("END\n")[0]
     made = made.replace("$namespace", "shop").replace("$project", "shop").replace("$environment", "dev")
     assert manifests(ROOT / "docs" / "rights" / "namespace.yaml")[0] == yaml.safe_load(made)
+
+
+def test_no_optional_right_changes_what_the_cluster_has() -> None:
+    """Who may patch a namespace chooses its Pod Security profile: with `privileged`, the nodes are theirs."""
+    for file in FILES:
+        for one in manifests(file):
+            if one["kind"] == "ClusterRole":
+                verbs = {verb for rule in one["rules"] for verb in rule["verbs"]}
+                assert verbs <= {"get", "list", "create"}, file.name
+
+
+def test_helm_may_apply_a_gateway() -> None:
+    gateway = {"enabled": True, "className": "envoy"}
+    kinds = documents(SERVICE, values={"httpRoute": {"enabled": True, "gateway": gateway}})
+    assert "Gateway" in {one["kind"] for one in kinds}
+    assert granted().get(("gateway.networking.k8s.io", "gateways"), set()) >= APPLIES
+
+
+def test_whether_the_host_is_taken_may_be_asked() -> None:
+    """Of every kind that the guard lists in all namespaces; one that is missing turns it into a warning."""
+    text = (ROOT / "deploy" / "preflight.sh").read_text()
+    asked = {kind.partition(".")[0] for kind in re.findall(r"kinds\+?=,?([a-z][a-z.0-9]*)", text)}
+    assert asked == {"ingresses", "httproutes"}
+    role, _ = manifests(ROOT / "docs" / "rights" / "cluster-reads.yaml")
+    assert asked <= {name for rule in role["rules"] for name in rule["resources"] if "list" in rule["verbs"]}

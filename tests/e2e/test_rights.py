@@ -13,7 +13,7 @@ from tests.e2e.cluster import ROOT, Cluster, Project, shown
 from tests.faults.deploy.kubeconfig import of_service_account
 
 RIGHTS = ROOT / "docs" / "rights"
-UNKNOWN_HOST = "the Ingresses of other namespaces cannot be listed"
+UNKNOWN_HOST = "of other namespaces can be listed: whether"
 UNKNOWN_NODES = "the nodes cannot be listed"
 
 

@@ -21,7 +21,8 @@ if [ -d restored ]; then
   echo "redis: starting with the restored data" >&2
 fi
 
-# Without the commands that lose data, take the server over or block it, but with those that show its state.
+# Without the commands that take the server over or empty it at once, but with those that show its state. Whoever has the
+# password can still delete key by key, fill the memory, and block with a script: the service needs SET, DEL and EVAL.
 exec redis-server /etc/redis/redis.conf - <<EOF
 user default on #$hash ~* &* +@all -@dangerous +info +role +lastsave +bgrewriteaof +config|get +client|list +slowlog|get +slowlog|len +latency|latest
 EOF

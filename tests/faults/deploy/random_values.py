@@ -4,7 +4,6 @@ from random import Random
 from typing import Any
 
 CHANGES: list[dict[str, Any]] = [
-    {"environment": "QA"},
     {"autoscaling": {"maxReplicas": 7}},
     {"autoscaling": {"targetCPUUtilizationPercentage": 55}},
     # Another number than the autoscaler's least, so that turning it off changes the Deployment, too.
