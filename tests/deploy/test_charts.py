@@ -28,11 +28,11 @@ ONE = '{"enabled": false}'
 
 def said(shell: Shell, text: str, call: str) -> str:
     (shell.work / "shop.yaml").write_text(text)
-    return shell.says(call, "charts")
+    return shell.says(call, "charts", "candidate")
 
 
 def pods(shell: Shell, text: str) -> str:
-    return said(shell, text, 'pod_template "$work/shop.yaml"')
+    return said(shell, text, 'pods_of "$work/shop.yaml"')
 
 
 @pytest.mark.parametrize(
