@@ -27,7 +27,9 @@ def from_store(store: Store, key: str, prop: str = "password", **more: object) -
     """Values that take the password from this key of the store."""
     data = [{"secretKey": "REDIS_PASSWORD", "remoteRef": {"key": key, "property": prop}}]
     given = {"store": {"name": store.name}, "refreshInterval": "2s", "data": data}
-    return {"secret": {"mode": "externalSecret", "externalSecret": given}, **more}
+    # As many pods as at first: one that the autoscaler adds would look like one that was replaced.
+    pods = {"autoscaling": {"maxReplicas": 3}}
+    return {"secret": {"mode": "externalSecret", "externalSecret": given}, **pods, **more}
 
 
 def secret_name(project: Project) -> str:
