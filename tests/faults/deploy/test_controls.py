@@ -117,8 +117,8 @@ def test_a_password_that_is_printed(installed: Deployment, without: Without) -> 
 
 
 def test_a_candidate_that_is_left(installed: Deployment, without: Without) -> None:
-    removing = '  must_ask "${end_candidate[@]}" "$project-candidate"\n'
-    with without("deploy/candidate.sh", removing, ""), goes_red("the candidate was left"):
+    ending, left = "  examine_drain\n  remove_candidate\n", "  stop_forward\n  candidate_made=\n"
+    with without("deploy/candidate.sh", ending, left), goes_red("the candidate was left"):
         with fault("a new version", installed, 0) as line:
             line.run = installed.run("12.2.0")
     installed.project.kubectl("delete", "pod", f"{installed.project.name}-candidate", "--now")
