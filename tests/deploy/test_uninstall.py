@@ -14,6 +14,7 @@ def uninstalled(
     delete_data: str = "yes",
     uninstall: str | Reply = "",
     api_versions: str = "v1,",
+    from_store: str | Reply = "",
 ) -> Done:
     shell.stub(
         "kubectl",
@@ -22,6 +23,7 @@ def uninstalled(
             "get configmap": "",
             "get lease": "1 me now",
             "get pod shop-candidate": "pod/shop-candidate",
+            "delete externalsecrets": from_store,
             "delete": "",
             "api-resources": "cronjobs.batch\nsecrets\n",
             "get": found,
@@ -68,8 +70,16 @@ def test_the_namespace_stays_when_anything_foreign_or_unseen_is_in_it(
     assert "namespace" not in deleted(shell)
 
 
-def test_what_a_killed_deploy_took_from_a_store_goes_too(shell: Shell) -> None:
-    uninstalled(shell, api_versions="v1,external-secrets.io/v1,")
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [("", 0), (failure("Error from server (Forbidden): externalsecrets"), 0), (failure(AWAY), 3)],
+    ids=["there or not", "no right, so it made none", "away"],
+)
+def test_what_a_killed_deploy_took_from_a_store_goes_too(
+    said: str | Reply, status: int, shell: Shell
+) -> None:
+    done = uninstalled(shell, api_versions="v1,external-secrets.io/v1,", from_store=said)
+    assert done.status == status, done
     assert "externalsecrets.external-secrets.io" in deleted(shell)
 
 
