@@ -16,7 +16,8 @@ from tests.faults.deploy.random_values import random_values
 from tests.faults.deploy.values import values_file
 
 KINDS = (
-    "configmaps,services,deployments,horizontalpodautoscalers,poddisruptionbudgets,ingresses,networkpolicies"
+    "configmaps,serviceaccounts,services,deployments,horizontalpodautoscalers,poddisruptionbudgets,ingresses,"
+    "networkpolicies"
 )
 OF_THE_CLUSTER = ["resourceVersion", "generation", "managedFields", "uid", "creationTimestamp"]
 
@@ -30,10 +31,14 @@ def chance() -> Random:
 
 
 def objects(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """What the release's objects in the cluster say, by kind and name, without what the cluster adds."""
+    """What the release's objects in the cluster say, by kind and name, without what the cluster adds.
+
+    The candidate's NetworkPolicy is deploy.sh's own, and no object of the release.
+    """
     instance = f"app.kubernetes.io/instance={deployment.project.name}"
     listed = json.loads(deployment.project.kubectl("get", KINDS, "-l", instance, "-o", "json"))["items"]
     found = {f"{item['kind']}/{item['metadata']['name']}": item for item in listed}
+    found.pop(f"NetworkPolicy/{deployment.project.name}-candidate", None)
     for item in found.values():
         item.pop("status", None)
         for field in OF_THE_CLUSTER:
