@@ -68,6 +68,7 @@ def test_an_upgrade_under_load_fails_no_request(installed: Installed) -> None:
     assert status == 0, output
     assert load.failures == []
     assert {visit.method for visit in load.visits} == {"GET", "POST"}
+    print(f"{installed.kind}: {len(load.visits)} requests during the upgrade, 0 failed", flush=True)
     assert installed.version() == "1.1.0"
 
 
