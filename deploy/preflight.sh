@@ -81,7 +81,7 @@ check_api() {
 check_rights() {
   local resource name subresource missing resources
   # A kind's plural is English.
-  mapfile -t resources < <(cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null | awk '
+  mapfile -t resources < <({ cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null || true; } | awk '
     /^apiVersion: / { group = $2 ~ "/" ? $2 : ""; sub("/.*", "", group) }
     /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }' | sort -u)
   resources+=(/secrets coordination.k8s.io/leases)

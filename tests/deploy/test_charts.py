@@ -155,6 +155,7 @@ def test_a_manifest_is_asked_for_once(shell: Shell) -> None:
         ("field is immutable", 1, "no"),
         ("Unable to connect to the server: EOF", 2, "no"),
         ('secrets is forbidden: User "me" cannot list resource', 2, "no"),
+        ('The Service "shop" is invalid: spec.ports[1].name: Duplicate value: "http"', 2, "no"),
     ],
 )
 def test_is_impossible(error: str, status: int, impossible: str, shell: Shell) -> None:

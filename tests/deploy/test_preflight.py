@@ -126,6 +126,14 @@ def test_the_rights_are_of_what_is_rendered(shell: Shell) -> None:
     assert {one["verb"] for one in asked} == {"create"}
 
 
+def test_a_project_without_a_redis_of_its_own_is_no_bug(shell: Shell) -> None:
+    rendered(shell, "ingress")
+    shell.stub("kubectl", {"create": "true configmaps\n"})
+    trap = """trap 'on_bug "$?" "$LINENO" "$BASH_COMMAND"' ERR"""
+    done = shell.run(f"{trap}; check_rights", "preflight", redis_release="shop-redis", candidate="no")
+    assert (done.status, done.stderr) == (0, "")
+
+
 def test_a_missing_right_is_named(shell: Shell) -> None:
     rendered(shell, "ingress")
     rights = "true configmaps\nfalse secrets\n leases\n"
