@@ -1,5 +1,6 @@
 """One deploy at a time."""
 
+import secrets
 from pathlib import Path
 
 from tests.faults.deploy.conftest import fault
@@ -53,7 +54,9 @@ def test_an_expired_lock_is_taken_over(installed: Deployment) -> None:
 
 
 def test_the_lock_is_lost_in_the_middle(installed: Deployment) -> None:
-    slow = installed.sources.edited("Dockerfile", lambda text: text.replace("USER ", "RUN sleep 14\nUSER "))
+    # A layer that no run before has left in the builder's cache.
+    waiting = f"RUN sleep 14 && : {secrets.token_hex(4)}\nUSER "
+    slow = installed.sources.edited("Dockerfile", lambda text: text.replace("USER ", waiting))
     with (
         fault("lock lost in the middle", installed, 5, "lost its lock", lock_is_free=False) as line,
         slow,
