@@ -7,6 +7,12 @@ from tests.deploy.shell import Done, Reply, Shell, failure
 
 FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "trouble"]
 FILES += ["candidate", "candidate_examination"]
+NEVER_INSTALLED = {
+    "get secrets": "",
+    "get configmap": "",
+    "get lease": "5 me then",
+    "get deployment shop": "",
+}
 POD = "kind: Deployment\nspec:\n  replicas: {}\n  template:\n    image: {}\n"
 
 
@@ -46,17 +52,7 @@ def test_pods_that_serve_are_protected_without_a_record_too(
 
 
 def test_a_deploy_without_a_candidate_removes_what_another_left(shell: Shell) -> None:
-    shell.stub(
-        "kubectl",
-        {
-            "get secrets": "",
-            "get configmap": "",
-            "get lease": "5 me then",
-            "get deployment shop": "",
-            "get pod": "pod/shop-candidate",
-            "delete pod": "",
-        },
-    )
+    shell.stub("kubectl", {**NEVER_INSTALLED, "get pod": "pod/shop-candidate", "delete pod": ""})
     call = "render_service() { :; }; test_candidate"
     shell.says(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
     assert len(shell.calls("kubectl", "delete pod")) == 1
@@ -256,17 +252,7 @@ def test_where_pods_end_without_delay_so_may_the_candidate(shell: Shell) -> None
 
 def test_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:
     forbidden = failure('Error from server (Forbidden): pods "shop-candidate" is forbidden')
-    shell.stub(
-        "kubectl",
-        {
-            "get secrets": "",
-            "get configmap": "",
-            "get lease": "5 me then",
-            "get deployment shop": "",
-            "get pod": "",
-            "delete pod": forbidden,
-        },
-    )
+    shell.stub("kubectl", {**NEVER_INSTALLED, "get pod": "", "delete pod": forbidden})
     call = "render_service() { :; }; test_candidate"
     done = shell.run(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
     assert done.status == 0, done.stderr

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -24,6 +24,22 @@ One way to get these:  minikube start --addons=ingress,metrics-server,registry
                        (README.md, "On minikube", has the port-forwards that go with it)
 Another:               kind create cluster, with ingress-nginx, metrics-server and a local registry installed
 """
+
+
+Document = dict[str, Any]
+
+
+def kubectl(*arguments: str, document: Document | None = None, check: bool = True) -> str:
+    """Return what kubectl prints, given the document on its stdin."""
+    given = json.dumps(document) if document is not None else None
+    done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, f"kubectl {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+def has_kinds(kinds: str) -> bool:
+    """Tell whether the cluster serves this API group and version."""
+    return kinds in kubectl("api-versions").split()
 
 
 def end_without(missing: str) -> NoReturn:
@@ -73,12 +89,7 @@ class Project:
         return shown("./deploy.sh", *arguments, *options)
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
-        done = subprocess.run(
-            ["kubectl", "--namespace", self.name, *arguments], capture_output=True, text=True, check=False
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
-        return done.stdout
+        return kubectl("--namespace", self.name, *arguments, check=check)
 
     def get(self, path: str, accept: str = "application/json", method: str = "GET") -> Answer:
         """Ask through the ingress, as a visitor does."""

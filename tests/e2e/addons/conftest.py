@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.addons.store import Store, is_operator_there
-from tests.e2e.cluster import Cluster, Project
+from tests.e2e.addons.store import Store
+from tests.e2e.cluster import Cluster, Project, has_kinds
 
 Values = dict[str, Any]
 MakeProject = Callable[[], Project]
@@ -19,7 +19,7 @@ ValuesFile = Callable[[Values], str]
 @pytest.fixture(scope="session")
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     request.getfixturevalue("cluster")
-    if not is_operator_there():
+    if not has_kinds("external-secrets.io/v1"):
         pytest.skip("the cluster does not have external-secrets.io/v1: install External Secrets Operator")
     store = Store(f"vault-{secrets.token_hex(3)}")
     try:

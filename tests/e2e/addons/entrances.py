@@ -5,30 +5,21 @@ import json
 import os
 import socket
 import ssl
-import subprocess
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import pytest
 
-from tests.e2e.cluster import Project
+from tests.e2e.cluster import Document, Project, has_kinds, kubectl
 from tests.visitors import PAGE_AND_API, Request
 
-Document = dict[str, Any]
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 CERT_MANAGER = "cert-manager.io/v1"
-
-
-def kubectl(*arguments: str, document: Document | None = None) -> str:
-    given = json.dumps(document) if document is not None else None
-    done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
 
 
 def listed(*what: str) -> list[Document]:
@@ -38,7 +29,7 @@ def listed(*what: str) -> list[Document]:
 
 def need(kinds: str) -> None:
     """Skip where the cluster does not have these kinds."""
-    if kinds not in kubectl("api-versions").split():
+    if not has_kinds(kinds):
         pytest.skip(f"the cluster does not have {kinds}")
 
 

@@ -2,13 +2,11 @@
 
 import base64
 import json
-import subprocess
 from dataclasses import dataclass
-from typing import Any
 
+from tests.e2e.cluster import Document, kubectl
 from tests.service import eventually
 
-Document = dict[str, Any]
 READER = "reader"
 RIGHTS: list[Document] = [
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
@@ -16,17 +14,6 @@ RIGHTS: list[Document] = [
 ]
 NOBODY = "https://127.0.0.1:1"
 """Where no API server listens."""
-
-
-def kubectl(*arguments: str, document: Document | None = None) -> str:
-    given = json.dumps(document) if document is not None else None
-    done = subprocess.run(["kubectl", *arguments], input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
-    return done.stdout
-
-
-def is_operator_there() -> bool:
-    return "external-secrets.io/v1" in kubectl("api-versions").split()
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.addons.entrances import Document, claim_host, kubectl, plain_values
-from tests.e2e.cluster import Cluster, Project, shown
+from tests.e2e.addons.entrances import claim_host, plain_values
+from tests.e2e.cluster import Cluster, Document, Project, kubectl, shown
 from tests.service import eventually
 from tests.visitors import Visitors
 

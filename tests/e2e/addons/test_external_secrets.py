@@ -13,12 +13,11 @@ from tests.e2e.addons.store import (
     Store,
     await_secret,
     forget_password,
-    kubectl,
     secret_value,
     start_redis,
 )
 from tests.e2e.charts.installation import built_image
-from tests.e2e.cluster import ROOT, Cluster, Project, shown
+from tests.e2e.cluster import ROOT, Cluster, Project, kubectl, shown
 from tests.service import eventually
 from tests.visitors import Visitors
 

@@ -12,16 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.addons.entrances import (
-    Document,
     SecureVisitors,
     authority,
     https_address,
-    kubectl,
     plain_values,
     renew,
     secure_values,
 )
-from tests.e2e.cluster import Cluster, Project
+from tests.e2e.cluster import Cluster, Document, Project, kubectl
 from tests.faults.deploy.certificates import certificate_for
 from tests.service import eventually
 
