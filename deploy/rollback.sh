@@ -21,17 +21,16 @@ service_failed() {
 
 # restore_service REVISION [REASON]: roll back to it; exit 10 if that fails, too.
 restore_service() {
-  local target=$1 reason=${2-} digest host made
+  local target=$1 reason=${2-} digest host
   check_lock
   changing=$project
   deployed_value digest "$target" image digest
   deployed_value host "$target" ingress host
   roll_back "$project" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$project"
-  made=${newest[$project]}
   await_rollout deployment "$project" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
   smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
-  mark_copy "$project" "$target" "$made"
+  mark_copy "$project" "$target"
   if [ -n "${applied[$redis_release]-}" ]; then mark_served "$redis_release"; fi
 }
 
@@ -50,10 +49,9 @@ roll_back() {
   try_helm rollback "$1" "$2" ${helm_apply[@]+"${helm_apply[@]}"} --history-max "$(history_limit "$1")"
 }
 
-# mark_copy RELEASE REVISION: the newest revision copies this one, and serves.
+# mark_copy RELEASE REVISION: the newest revision that was read, right after the rollback, copies this one, and serves.
 mark_copy() {
-  read_revisions "$1"
-  case " ${verified[$1]} " in *" $2 "*) mark_verified "$1" "${3:-${newest[$1]}}" "$(origin_of "$1" "$2")" ;; esac
+  case " ${verified[$1]} " in *" $2 "*) mark_verified "$1" "${newest[$1]}" "$(origin_of "$1" "$2")" ;; esac
 }
 
 # redis_failed STATUS REASON: its previous revision is restored, so that the version before finds the Redis it knows.
@@ -70,6 +68,7 @@ redis_failed() {
   fi
   check_lock
   roll_back "$redis_release" "$target" || fail 10 "$reason; and revision $target could not be restored: $(last_words 3)" "evidence: $evidence"
+  read_revisions "$redis_release"
   await_rollout statefulset "$redis_release" ||
     fail 10 "$reason; and revision $target did not come up: $rollout_fault" "evidence: $evidence"
   mark_copy "$redis_release" "$target"

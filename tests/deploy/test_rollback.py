@@ -191,6 +191,17 @@ def test_a_revision_that_somebody_made_meanwhile_is_not_the_copy(shell: Shell) -
     assert not shell.calls("kubectl", "5/e"), "nobody asked revision 5 anything"
 
 
+def test_a_revision_of_redis_that_somebody_made_meanwhile_is_not_the_copy(shell: Shell) -> None:
+    before = "1 a superseded\n2 b failed\n"
+    theirs = before + "3 c superseded\n4 d deployed\n"
+    history: list[str | Reply] = [before, before + "3 c deployed\n", theirs]
+    # The second state is gone by when the watch has ended.
+    watch = "await_rollout() { kubectl get secrets >/dev/null; }"
+    rolled_back(shell, f"{watch}; redis_failed 7 'it failed'", history, "1/a")
+    assert shell.calls("kubectl", '"1/a 3/c/1"')
+    assert not shell.calls("kubectl", "4/d"), "nobody watched revision 4"
+
+
 def test_leaves_what_somebody_did_during_a_deploy_that_changed_nothing(shell: Shell) -> None:
     history: list[str | Reply] = ["1 a deployed\n", "1 a superseded\n2 b deployed\n"]
     done = rolled_back(shell, "read_revisions shop; service_failed 9 'it failed'", history, "1/a")
