@@ -18,6 +18,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/arguments.sh"
 # shellcheck source=deploy/cluster.sh
 . "$root/deploy/cluster.sh"
+# shellcheck source=deploy/outcome.sh
+. "$root/deploy/outcome.sh"
 # shellcheck source=deploy/preflight.sh
 . "$root/deploy/preflight.sh"
 # shellcheck source=deploy/charts.sh

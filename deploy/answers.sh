@@ -40,6 +40,8 @@ ask_answers() {
         answer_fault="$method $path: no answer within $slowest_answer s: $(last_words)"
         return 2
       fi
+      # What was not built here says itself what it was built from.
+      [ "$commit $path" != "unknown $first_path" ] || commit=$(sed -n '/.*"git_commit": *"\([^"]*\).*/{s//\1/p;q;}' "$work/reply")
     done
   done 4<<<"$good_answers"
 }
@@ -50,54 +52,8 @@ ask_visitor() { try_once curl --disable --silent --show-error --globoff --max-ti
 # judge_answers CONDUCT STATUS PATTERN HEAD: of what is in $work/reply. Otherwise sets answer_fault and answer_unsure.
 judge_answers() {
   local verdict
-  verdict=$(awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v expected_head="$4" -v last="$last_count" -v unsure_status='^(429|502|503|504)$' '
-    BEGIN { RS = "\036" }
-    function wrong(what, unsure) {
-      gsub(/[[:cntrl:]]+/, " ", what)
-      print "wrong", unsure + 0, what
-      bad = 1
-      exit
-    }
-    # The number that follows what stands before the word in the pattern.
-    function number_at(word,   before, rest) {
-      before = substr(pattern, 1, index(pattern, word) - 1)
-      match(body, before)
-      rest = substr(body, RSTART + RLENGTH)
-      match(rest, /^[0-9]+/)
-      return substr(rest, 1, RLENGTH) + 0
-    }
-    !/[^ \n]/ || $NF == "000" { next } # 000 is of an answer that did not come
-    {
-      status = $NF
-      body = substr($0, 1, length($0) - length(status) - 1)
-      blank = index(body, "\r\n\r\n")
-      head = tolower(substr(body, 1, blank))
-      body = substr(body, blank ? blank + 4 : 1)
-      shown = "«" substr(body, 1, 120) "»"
-      if (conduct == "serving") {
-        if (status >= 500) wrong("answer " NR " was " status ": " shown, status ~ unsure_status)
-        if (pattern !~ /sha256:/) next
-      }
-      if (status != wanted)
-        wrong("answer " NR " was " status ", not " wanted ": " shown, status ~ unsure_status)
-      expected = pattern
-      sub(/COUNT|LAST/, "[0-9]+", expected)
-      if (head !~ expected_head) wrong("the head of answer " NR " does not match " expected_head)
-      if (body !~ expected) wrong("answer " NR " does not match " expected ": " shown)
-      if (pattern ~ /COUNT/) {
-        number = number_at("COUNT")
-        if (last != "" && number <= last) wrong("the counter says " number " after " last)
-        if (last != "" && conduct == "alone" && number != last + 1)
-          wrong("the counter says " number " after " last ", and nobody else was counted")
-        last = number
-      } else if (pattern ~ /LAST/ && last != "") {
-        number = number_at("LAST")
-        if (number < last || conduct == "alone" && number != last) wrong("the counter says " number " after " last)
-      }
-    }
-    # %.0f: some awks print no more than six digits of a large number.
-    END { if (!bad) printf(last == "" ? "good \n" : "good %.0f\n", last) }
-  ' "$work/reply")
+  verdict=$(awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v expected_head="$4" -v last="$last_count" -v unsure_status='^(429|502|503|504)$' \
+    -f "$root/deploy/judge_answers.awk" "$work/reply")
   case $verdict in
     'good '*) last_count=${verdict#good } && return ;;
     '') verdict="wrong 0 awk cannot read the pattern «$3» of deploy/good_answers.sh: correct it; the word must stand outside of brackets" ;;

@@ -1,7 +1,7 @@
 # The command line: what was asked for, checked before anything is touched.
 
 action=deploy
-image_name='' image_tag='' project='' base_url='' environment=''
+image_name='' image_tag='' asked_digest='' project='' base_url='' environment=''
 namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
 platform='' timeout=300 build=yes candidate=yes assume_yes=no delete_data=no rollback_revision='' ca_file=''
 declare -A option_variables=([--context]=context [--namespace]=namespace [--values]=values_file [--ca]=ca_file
@@ -24,6 +24,7 @@ parse_arguments() {
         exit 0
         ;;
       --plan | --status | --history | --rollback | --uninstall) set_action "${1#--}" ;;
+      --json) as_json=yes results=3 ;;
       --no-build) build=no ;;
       --no-candidate) candidate=no ;;
       --yes) assume_yes=yes ;;
@@ -76,6 +77,7 @@ set_deployment() {
   local names=(image_name image_tag project_name base_url env) label='[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
   local host='([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:[0-9]+)?'
   local name='[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*'
+  if [[ ${1-} == *@* ]]; then set_digest "$1" && set -- "$image_name" "$image_tag" "${@:2}"; fi
   [ $# -ge 5 ] || refuse "${names[$#]}" "nothing" "<image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   [ $# -eq 5 ] || refuse "argument 6" "$6" "five: <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   image_name=$1 image_tag=$2 project=$3 base_url=$4 environment=$5
@@ -90,6 +92,15 @@ set_deployment() {
     refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
   fi
   case $environment in dev | staging | prod) ;; *) refuse env "$environment" "dev, staging or prod" ;; esac
+}
+
+# set_digest NAME[:TAG]@DIGEST: what the registry holds is deployed, as it is; nothing is built, pulled or pushed.
+set_digest() {
+  image_name=${1%%@*} asked_digest=${1#*@} build=no
+  [[ $asked_digest =~ ^sha256:[0-9a-f]{64}$ ]] || refuse image_name "$1" "after @ a digest: sha256: and 64 of 0-9a-f"
+  # The tag is a label of the pods.
+  image_tag=${asked_digest:7:12}
+  if [[ ${image_name##*/} == *:* ]]; then image_tag=${image_name##*:} image_name=${image_name%:*}; fi
 }
 
 check_project() {

@@ -1,8 +1,7 @@
 # How the API server is asked. It may be away for moments (an upgrade of the control plane, a load balancer that
 # moves), which must not end a deploy half-way.
 
-kubectl=() helm=() helm_apply=() kubernetes_version='' api_versions='' reply=''
-patience=30
+kubectl=() helm=() helm_apply=() kubernetes_version='' api_versions='' reply='' patience=30
 
 # use_context: fix the context for the whole deploy, so that a switch in another terminal cannot redirect it.
 use_context() {

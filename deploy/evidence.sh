@@ -1,7 +1,6 @@
 # What a person needs to find out why a version failed, saved before the rollback removes it.
 
-evidence=''
-evidence_seconds=30
+evidence='' evidence_seconds=30
 
 # save_evidence RELEASE KIND REASON
 save_evidence() {
@@ -36,18 +35,4 @@ saved() {
   run "${@:2}" 2>"$work/error" >"$evidence/$1" || rm -f "$evidence/$1"
 }
 
-masked() {
-  awk '
-    /^---/ { secret = 0; data = 0; depth = 0 }
-    /^kind: *Secret *$/ { secret = 1 }
-    /^[^ ]/ { data = ($0 ~ /^(data|stringData):/) }
-    # A line that goes on with the value of the one before is deeper than the keys.
-    secret && data && /^ / {
-      match($0, /^ +/)
-      if (!depth) depth = RLENGTH
-      if (RLENGTH > depth) next
-      sub(/:.*/, ": (masked)")
-    }
-    { print }
-  '
-}
+masked() { awk -f "$root/deploy/masked.awk"; }

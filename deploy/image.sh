@@ -1,9 +1,9 @@
 # The image: built from this folder, pushed under the user's tag, deployed by its digest.
 
-commit=unknown commit_time=1970-01-01T00:00:00Z commit_seconds=0
+commit_time=1970-01-01T00:00:00Z commit_seconds=0
 image_content=(app Dockerfile requirements.txt .dockerignore)
-# What is built, named without building it; and the digest that the registry gave it.
-content='' asked_digest=''
+# What is built, named without building it.
+content=''
 # A name that no other checkout on this machine gives to another image, also kept in the registry: there the user's
 # tag may move on, and a digest without a tag is collected one day, which a rollback would notice.
 content_tag=''
@@ -11,7 +11,7 @@ content_tag=''
 build_image() {
   local id
   if [ "$build" = no ]; then
-    note "not built (--no-build)"
+    note "not built${asked_digest:+: it is named by its digest}"
     return
   fi
   content=$(content_checksum)
@@ -56,7 +56,9 @@ content_checksum() {
 }
 
 push_image() {
-  if [ "$build" = no ]; then
+  if [ -n "$asked_digest" ]; then
+    note "nothing to push"
+  elif [ "$build" = no ]; then
     transfer pull ${image_platform[@]+"${image_platform[@]}"} "$image_name:$image_tag"
     find_digest "$image_name:$image_tag"
   else

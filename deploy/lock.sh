@@ -7,7 +7,7 @@ lock_identity='' lock_version='' lock_acquired='' renewer=''
 # acquire_lock: exit 5 when another deploy holds the lock and goes on renewing it.
 acquire_lock() {
   # The random part tells this deploy's own lease from that of an earlier process with the same number.
-  lock_identity=$(printf '%s@%s-%s-%s' "${GITHUB_ACTOR:-$(id -un)}" "$(uname -n)" "$$" "$RANDOM" | tr -cd 'A-Za-z0-9@._-')
+  lock_identity=$(printf '%s-%s-%s' "$(deployer)" "$$" "$RANDOM" | tr -cd 'A-Za-z0-9@._-')
   lock_acquired=$(now)
   if ! create_lease; then await_lease; fi
   # The child reads from a pipe that this process alone holds: its end is the end of the file, however it came.
@@ -18,10 +18,9 @@ acquire_lock() {
 now() { date -u +%Y-%m-%dT%H:%M:%S.000000Z; }
 
 lease_document() {
-  printf '{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"%s","resourceVersion":"%s"},' \
-    "$project-deploy" "$lock_version"
-  printf '"spec":{"holderIdentity":"%s","leaseDurationSeconds":%s,"acquireTime":"%s","renewTime":"%s"}}\n' \
-    "$lock_identity" "$lock_seconds" "$lock_acquired" "$(now)"
+  json_object apiVersion coordination.k8s.io/v1 kind Lease \
+    '#metadata' "$(json_object name "$project-deploy" resourceVersion "$lock_version")" \
+    '#spec' "$(json_object holderIdentity "$lock_identity" '#leaseDurationSeconds' "$lock_seconds" acquireTime "$lock_acquired" renewTime "$(now)")"
 }
 
 # replace_lease: the server refuses when somebody else was faster. Sets lock_version.
@@ -47,10 +46,7 @@ peek_lease() {
 }
 
 # is_ours: after read_lease; a write whose reply was lost made it so.
-is_ours() {
-  [ "$lease_holder" = "$lock_identity" ] || return 1
-  lock_version=$lease_version
-}
+is_ours() { [ "$lease_holder" = "$lock_identity" ] && lock_version=$lease_version; }
 
 # False when somebody else has it.
 create_lease() {

@@ -1,15 +1,23 @@
 # The namespace: made with Pod Security labels, adopted only if empty or ours; and what is installed there.
 
+namespace_state=''
+
 prepare_namespace() {
+  read_namespace
+  if [ "$namespace_state" != ours ]; then
+    label_namespace
+    note "the namespace $namespace is ours now, it was $namespace_state"
+  fi
+}
+
+# read_namespace: sets namespace_state to new, empty or ours; exit 3 if it is somebody else's.
+read_namespace() {
   local owner phase inhabitant
   must_ask get namespace "$namespace" --ignore-not-found -o \
     jsonpath='{.metadata.labels.deploy/project}/{.metadata.labels.deploy/environment} {.status.phase}'
-  owner=${reply%% *} phase=${reply##* }
+  owner=${reply%% *} phase=${reply##* } namespace_state=ours
   case $owner in
-    '')
-      label_namespace
-      note "created the namespace $namespace"
-      ;;
+    '') namespace_state=new ;;
     "$project/$environment") ;;
     /)
       inhabitant=$(inhabitants)
@@ -19,13 +27,9 @@ prepare_namespace() {
         fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
           "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
       fi
-      label_namespace
-      note "adopted the empty namespace $namespace"
+      namespace_state=empty
       ;;
-    "$project/"*)
-      fail 3 "the namespace «$namespace» is $project in «${owner#*/}», not in «$environment»" \
-        "use another project name or --namespace for $environment"
-      ;;
+    "$project/"*) fail 3 "the namespace «$namespace» is $project in «${owner#*/}», not in «$environment»" "use another project name or --namespace for $environment" ;;
     *) fail 3 "the namespace «$namespace» belongs to the project «${owner%%/*}»" "use another --namespace" ;;
   esac
   if [ "$phase" = Terminating ]; then
@@ -34,19 +38,11 @@ prepare_namespace() {
 }
 
 label_namespace() {
-  cat >"$work/namespace.yaml" <<END
-apiVersion: v1
-kind: Namespace
-metadata:
-  name: $namespace
-  labels:
-    deploy/project: $project
-    deploy/environment: $environment
-    pod-security.kubernetes.io/enforce: restricted
-    pod-security.kubernetes.io/warn: restricted
-    pod-security.kubernetes.io/audit: restricted
-END
-  must_ask apply -f "$work/namespace.yaml"
+  local level=restricted labels
+  labels=$(json_object deploy/project "$project" deploy/environment "$environment" pod-security.kubernetes.io/enforce "$level" \
+    pod-security.kubernetes.io/warn "$level" pod-security.kubernetes.io/audit "$level")
+  json_object apiVersion v1 kind Namespace '#metadata' "$(json_object name "$namespace" '#labels' "$labels")" >"$work/namespace.json"
+  must_ask apply -f "$work/namespace.json"
 }
 
 # inhabitants: what the namespace holds that neither Kubernetes nor this project put there, a line each, as kind/name.

@@ -10,6 +10,8 @@ if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
 fi
 
 current_step=parse warned='|'
+# Where results go; with --json one document alone goes to stdout.
+results=1
 
 # tell FORMAT ARGUMENT...: a line for the person. A terminal or pipe that is gone must not end a deploy half-way.
 tell() {
@@ -38,6 +40,7 @@ warn() {
 
 # fail STATUS WHAT [WHAT TO DO NOW]: end the deploy with this exit status.
 fail() {
+  outcome_message=$2 outcome_advice=${3-}
   if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::endgroup::\n::error::%s\n' "$2"; fi
   tell '%sdeploy.sh: %s%s\n' "$red" "$2" "$plain"
   if [ -n "${3-}" ]; then tell '       %s\n' "$3"; fi

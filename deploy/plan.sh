@@ -7,10 +7,10 @@ plan_differs='' plan_is_impossible='' known_content=''
 # show_plan: for --plan, the differences on stdout; exit 20 if there are any, 6 if one cannot be made.
 show_plan() {
   make_plan
-  cat "$work/plan"
+  cat "$work/plan" >&"$results"
   if [ -n "$plan_is_impossible" ]; then exit 6; fi
   if [ -n "$plan_differs" ]; then exit 20; fi
-  echo "No differences: $project in the namespace $namespace is as asked."
+  echo "No differences: $project in the namespace $namespace is as asked." >&"$results"
 }
 
 # announce_plan: for a deploy, the same in a few lines; and how the entrance answers before anything changes.
@@ -22,17 +22,19 @@ announce_plan() {
 
 make_plan() {
   : >"$work/plan"
-  must_ask get namespace "$namespace" --ignore-not-found -o name
-  if [ -z "$reply" ]; then
+  read_namespace
+  if [ "$namespace_state" != ours ]; then
     plan_differs=yes
-    echo "# namespace $namespace: new" >>"$work/plan"
+    echo "# namespace $namespace: $namespace_state" >>"$work/plan"
   fi
   # The digest is known without a build only when the same content was deployed under the same tag before.
   read_record content
   known_content=$reply
   # What is pulled need not be what this folder holds.
   if [ "$build" = yes ]; then content=$(content_checksum); fi
-  if [[ -n $content && $known_content == "$content "?* ]]; then
+  if [ -n "$asked_digest" ]; then
+    render_service "$asked_digest"
+  elif [[ -n $content && $known_content == "$content "?* ]]; then
     render_service "${known_content#* }"
     echo "# image $image_name:$image_tag: unchanged" >>"$work/plan"
   else
@@ -75,26 +77,7 @@ plan_release() {
 }
 
 # objects_that_differ: after compare_with_revision, a line for each object that is new (+), gone (-) or changed (~).
-objects_that_differ() {
-  awk '
-    function keep() {
-      if (kind != "") { objects[kind "/" name]; text[side, kind "/" name] = body }
-      kind = name = body = ""
-    }
-    FNR == 1 || /^---/ { keep(); side = FILENAME }
-    /^kind: / { kind = $2 }
-    /^  name: / && name == "" { name = $2 }
-    { body = body $0 "\n" }
-    END {
-      keep()
-      for (object in objects) {
-        before = text[ARGV[1], object]
-        after = text[ARGV[2], object]
-        if (before != after) print (before == "" ? "+" : after == "" ? "-" : "~"), object
-      }
-    }
-  ' "$work/before" "$work/after" | sort -k 2
-}
+objects_that_differ() { awk -f "$root/deploy/objects_that_differ.awk" "$work/before" "$work/after" | sort -k 2; }
 
 # compare_with_revision RELEASE REVISION: what was rendered against what Helm applied then, into $work/difference.
 compare_with_revision() {

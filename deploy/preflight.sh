@@ -25,7 +25,7 @@ preflight_installed() {
 
 check_tools() {
   local tool
-  for tool in kubectl helm curl gzip base64; do
+  for tool in kubectl helm curl gzip base64 awk sed grep sort diff find xargs cksum od; do
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
   # kubectl would not follow it to another cluster, and the records of revisions are read from Secrets.
@@ -36,7 +36,7 @@ check_tools() {
 }
 
 check_container_tool() {
-  if [ "$action" = plan ]; then return; fi
+  if [ "$action" = plan ] || [ -n "$asked_digest" ]; then return; fi
   container_tool=$(command -v docker || command -v podman) ||
     fail 3 "docker or podman: not found on PATH" "install one of them, then run the same command again"
   container_tool=${container_tool##*/}
@@ -79,20 +79,18 @@ check_api() {
 
 # Of every kind that the charts render. One request a right, all sent by one kubectl.
 check_rights() {
-  local resource name subresource missing resources
-  # A kind's plural is English.
-  mapfile -t resources < <({ cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null || true; } | awk '
-    /^apiVersion: / { group = $2 ~ "/" ? $2 : ""; sub("/.*", "", group) }
-    /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }' | sort -u)
-  resources+=(/secrets coordination.k8s.io/leases)
-  if [ "$candidate" = yes ]; then resources+=(/pods /pods/portforward); fi
-  for resource in "${resources[@]}"; do
-    name=${resource#*/}
-    subresource=${name#"${name%%/*}"}
-    printf '{"apiVersion":"authorization.k8s.io/v1","kind":"SelfSubjectAccessReview","spec":{"resourceAttributes":'
-    printf '{"namespace":"%s","verb":"create","group":"%s","resource":"%s","subresource":"%s"}}}\n' \
-      "$namespace" "${resource%%/*}" "${name%%/*}" "${subresource#/}"
-  done >"$work/rights.json"
+  local missing
+  {
+    # A kind's plural is English.
+    { cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null || true; } | awk '
+      /^apiVersion: / { group = $2 ~ "/" ? $2 : ""; sub("/.*", "", group) }
+      /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }'
+    printf '/secrets\ncoordination.k8s.io/leases\n'
+    [ "$candidate" = no ] || printf '/pods\n/pods/portforward\n'
+  } | sort -u | awk -F / -v namespace="$namespace" '{
+    printf("{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\",\"spec\":{\"resourceAttributes\":{\"namespace\":\"%s\",", namespace)
+    printf("\"verb\":\"create\",\"group\":\"%s\",\"resource\":\"%s\",\"subresource\":\"%s\"}}}\n", $1, $2, $3)
+  }' >"$work/rights.json"
   must_ask create --validate=false -f "$work/rights.json" \
     -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}/{.spec.resourceAttributes.subresource}{"\n"}'
   missing=$(sed -n '/^true/!{s/^[^ ]* *//;s|/$||;p;}' <<<"$reply" | tr '\n' ' ')
@@ -122,10 +120,7 @@ check_nobody_paused_it() {
   must_ask get deployment "$project" --ignore-not-found -o jsonpath='{.spec.paused}/{.spec.replicas}'
   case $reply in
     true/*) fail 3 "the Deployment $project is paused" "ask who paused it, then: kubectl --context $context -n $namespace rollout resume deployment $project" ;;
-    */0)
-      fail 3 "the Deployment $project was scaled to 0 pods by hand" \
-        "ask who did, then: kubectl --context $context -n $namespace scale deployment $project --replicas 3"
-      ;;
+    */0) fail 3 "the Deployment $project was scaled to 0 pods by hand" "ask who did, then: kubectl --context $context -n $namespace scale deployment $project --replicas 3" ;;
   esac
 }
 
@@ -136,6 +131,8 @@ choose_platform() {
     # On other nodes of a mixed cluster it could not start.
     node_architecture=${platform#linux/}
     node_architecture=${node_architecture%%/*}
+  elif [ -n "$asked_digest" ]; then
+    return
   elif try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}' && [ -n "$reply" ]; then
     nodes=$(sort -u <<<"$reply")
     [[ $nodes != *$'\n'* ]] ||

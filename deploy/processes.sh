@@ -24,9 +24,10 @@ stop_child() {
 on_bug() {
   local status=$1 line=$2 command=$3
   trap - ERR
-  tell 'deploy.sh: bug: line %s of %s: «%s» ended with status %s\n' "$line" "${BASH_SOURCE[1]}" "$command" "$status"
+  outcome_message="bug: line $line of ${BASH_SOURCE[1]}: «$command» ended with status $status" outcome_advice=$(way_on)
+  tell 'deploy.sh: %s\n' "$outcome_message"
   if [ -s "$work/error" ]; then tell '       %s\n' "$(cat "$work/error")"; fi
-  tell '       %s\n' "$(way_on)"
+  tell '       %s\n' "$outcome_advice"
   exit 1
 }
 
@@ -49,7 +50,7 @@ changing=''
 # What a person does after the deploy ended in the middle depends on how far it had come.
 way_on() {
   case $current_step/$changing in
-    rollback/*) echo "the rollback may be half-way; finish it: $(this_project --rollback)" ;;
+    rollback/"$project") echo "the rollback may be half-way; finish it: $(this_project --rollback)" ;;
     uninstall/*) echo "it may be half-way; run the same command again to finish" ;;
     */) echo "what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}" ;;
     */"$project")
@@ -68,7 +69,10 @@ on_exit() {
   stop_child
   stop_forward
   leave_no_candidate
+  outcome "$status" >"$work/outcome" 2>/dev/null
+  keep_outcome
   release_lock
+  tell_outcome "$status"
   if [ -n "$work" ]; then rm -rf "$work"; fi
   exit "$status"
 }

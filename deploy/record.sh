@@ -49,17 +49,22 @@ verified_before() {
 restorable() {
   local release=$1 target
   target=$(last_verified "$release")
-  echo "${target:-$(awk -v newest="${newest[$release]}" \
-    '$1 != newest && ($3 == "deployed" || $3 == "superseded") { number = $1 } END { print number }' \
-    <<<"${revisions[$release]}")}"
+  echo "${target:-$(newest_of "$release" 'deployed|superseded' "${newest[$release]}")}"
+}
+
+# newest_of RELEASE STATES [BUT]: its newest revision in one of these states, and not that one.
+newest_of() {
+  awk -v states="^($2)$" -v but="${3-}" '$3 ~ states && $1 != but { number = $1 } END { print number }' <<<"${revisions[$1]}"
 }
 
 record_key() { if [ "$1" = "$project" ]; then echo service; else echo redis; fi; }
+kind_of() { if [ "$1" = "$project" ]; then echo deployment; else echo statefulset; fi; }
 read_record() { must_ask get configmap "$project-deploy" --ignore-not-found -o jsonpath="{.data.$1}"; }
 
-# write_record KEY VALUE
+# write_record KEY VALUE...: as of json_object; a value that is null goes.
 write_record() {
-  local patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":{\"$1\":\"$2\"}}")
+  local patch
+  patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":$(json_object "$@")}")
   if try_ask "${patch[@]}"; then return; fi
   if grep -q NotFound "$work/error"; then
     # A first try whose reply was lost made it already.

@@ -17,7 +17,7 @@ deploy_redis() {
   # What cannot be done to the service is known before Redis changes.
   if [ -n "${newest[$project]}" ] && ! is_current "$redis_release"; then difference_or_refusal "$project" || true; fi
   apply_release "$redis_release" "$work/charts/redis" "${redis_values[@]}"
-  await_rollout statefulset "$redis_release" || redis_failed 7 "Redis did not come up: $rollout_fault"
+  await_rollout statefulset "$redis_release" || release_failed "$redis_release" 7 "Redis did not come up: $rollout_fault"
   changing=''
 }
 
@@ -27,19 +27,19 @@ deploy_service() {
 }
 
 watch_service() {
-  await_rollout deployment "$project" "$room_before" || service_failed 8 "the new version did not come up: $rollout_fault"
+  await_rollout deployment "$project" "$room_before" || release_failed "$project" 8 "the new version did not come up: $rollout_fault"
 }
 
 smoke_service() {
   # What serves already was asked often enough when it came.
   if [ -z "${applied[$project]-}" ]; then most_answers=10; fi
   smoke_test "$base_url" "$asked_digest" shared ||
-    service_failed 9 "the smoke test of $scheme://$base_url through $entrance failed: $smoke_fault"
+    release_failed "$project" 9 "the smoke test of $scheme://$base_url through $entrance failed: $smoke_fault"
   if [ -n "${applied[$project]-}" ]; then
     # Time has passed: a pod may have gone deaf, or its container ended once, was started again and looks well.
     watch_service
     if [ -n "$restarted_pod" ] && [ "$new_pods" != "$pods_before" ]; then
-      service_failed 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
+      release_failed "$project" 8 "pod $restarted_pod: its container ended and was started again$(words_before_the_end "$restarted_pod")"
     fi
   fi
   if [ -n "$content" ] && [ "$content $asked_digest" != "$known_content" ] && [ "$content" = "$(content_checksum)" ]; then
@@ -102,12 +102,13 @@ difference_or_refusal() {
 upgrade_release() {
   local release=$1 chart=$2 tries
   # Helm compares with the newest revision that it calls deployed.
-  keep_replicas "$release" "$work/$release.yaml" "$(awk '$3 == "deployed" { number = $1 } END { print number }' <<<"${revisions[$release]}")"
+  keep_replicas "$release" "$work/$release.yaml" "$(newest_of "$release" deployed)"
   for tries in 3 2 1; do
     if try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} \
       --history-max "$(history_limit "$release")" \
       --description "$image_name:$image_tag ${asked_digest:7:12} by $lock_identity" "${@:3}"; then
       applied[$release]=$(sed -n 's/^REVISION: //p' <<<"$reply")
+      if [ "$release" = "$project" ]; then made_revisions+=" ${applied[$release]}"; fi
       return 0
     fi
     if ! is_unreachable || [ "$tries" -eq 1 ]; then return 1; fi
@@ -128,8 +129,7 @@ apply_failed() {
   if [ "${newest[$release]}" = "$before" ]; then
     fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi
-  if [ "$release" = "$redis_release" ]; then redis_failed 6 "$reason"; fi
-  service_failed 6 "$reason"
+  release_failed "$release" 6 "$reason"
 }
 
 # recover_pending RELEASE: a deploy that was killed leaves its release pending, and Helm refuses to touch it.
@@ -138,10 +138,7 @@ recover_pending() {
   case $state in pending-* | uninstalling) ;; *) return 0 ;; esac
   target=$(restorable "$release")
   # An installation that failed half-way may serve all the same.
-  case $state in pending-upgrade | pending-rollback)
-    target=${target:-$(awk -v newest="${newest[$release]}" '$1 != newest { number = $1 } END { print number }' <<<"${revisions[$release]}")}
-    ;;
-  esac
+  case $state in pending-upgrade | pending-rollback) target=${target:-$(newest_of "$release" '.*' "${newest[$release]}")} ;; esac
   note "$release was left $state by a deploy that ended in the middle: recovering"
   if [ -n "$target" ]; then
     roll_back "$release" "$target" ||

@@ -1,37 +1,43 @@
 # Back to a revision that served: rolled out, watched and smoke-tested like any other.
 
-# service_failed STATUS REASON: exit with it once the version before serves again, with 10 if it does not.
-service_failed() {
-  local status=$1 reason=$2 target revision known=${applied[$project]:-${newest[$project]-}}
-  save_evidence "$project" deployment "$reason"
-  read_revisions "$project"
-  target=$(restorable "$project") revision=${newest[$project]}
+# release_failed RELEASE STATUS REASON: exit with it once the revision before serves again, with 10 if it does not.
+# Redis goes back, too, so that the version before finds the Redis it knows.
+release_failed() {
+  local release=$1 status=$2 reason=$3 target revision known=${applied[$1]:-${newest[$1]-}}
+  save_evidence "$release" "$(kind_of "$release")" "$reason"
+  read_revisions "$release"
+  target=$(restorable "$release") revision=${newest[$release]}
   if [ -z "$target" ]; then
-    fail 10 "$reason" "there is no earlier revision to go back to; it stays as it is for inspection: $evidence"
+    fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
   fi
   if [ "$target" = "$revision" ]; then
-    fail 10 "$reason" "revision $target, the last verified one, is what runs; evidence: $evidence"
+    fail 10 "$reason" "revision $target of $release, the last verified one, is what runs: mend it, then run the same command again; evidence: $evidence"
   fi
   if [ -n "$known" ] && [ "$known" != "$revision" ]; then
-    fail 10 "$reason" "somebody else changed $project meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
+    fail 10 "$reason" "somebody else changed $release meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
   fi
-  step rollback restore_service "$target" "$reason"
-  fail "$status" "$reason" "revision $target was restored and verified as revision ${newest[$project]}; evidence: $evidence"
+  step rollback restore_release "$release" "$target" "$reason"
+  fail "$status" "$reason" "revision $target of $release was restored and verified as revision ${newest[$release]}; evidence: $evidence"
 }
 
-# restore_service REVISION [REASON]: roll back to it; exit 10 if that fails, too.
-restore_service() {
-  local target=$1 reason=${2-} digest host
+# restore_release RELEASE REVISION [REASON]: roll back to it; exit 10 if that fails, too.
+restore_release() {
+  local release=$1 target=$2 reason=${3-} digest host
   check_lock
-  changing=$project
-  deployed_value digest "$target" image digest
-  deployed_value host "$target" ingress host
-  roll_back "$project" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
-  read_revisions "$project"
-  await_rollout deployment "$project" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
-  smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
-  mark_copy "$project" "$target"
-  if [ -n "${applied[$redis_release]-}" ]; then mark_served "$redis_release"; fi
+  changing=$release
+  if [ "$release" = "$project" ]; then
+    deployed_value digest "$target" image digest
+    deployed_value host "$target" ingress host
+  fi
+  roll_back "$release" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
+  read_revisions "$release"
+  await_rollout "$(kind_of "$release")" "$release" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
+  if [ "$release" = "$project" ]; then
+    made_revisions+=" ${newest[$project]}"
+    smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
+    if [ -n "${applied[$redis_release]-}" ]; then mark_served "$redis_release"; fi
+  fi
+  mark_copy "$release" "$target"
 }
 
 # not_restored REVISION REASON WHY
@@ -54,27 +60,6 @@ mark_copy() {
   case " ${verified[$1]} " in *" $2 "*) mark_verified "$1" "${newest[$1]}" "$(origin_of "$1" "$2")" ;; esac
 }
 
-# redis_failed STATUS REASON: its previous revision is restored, so that the version before finds the Redis it knows.
-redis_failed() {
-  local status=$1 reason=$2 target
-  save_evidence "$redis_release" statefulset "$reason"
-  read_revisions "$redis_release"
-  target=$(restorable "$redis_release")
-  if [ -z "${applied[$redis_release]-}" ] && [ "$target" = "${newest[$redis_release]}" ]; then
-    fail 10 "$reason" "this deploy changed neither Redis nor the service: mend Redis, then run the same command again; evidence: $evidence"
-  fi
-  if [ -z "$target" ] || [ "$target" = "${newest[$redis_release]}" ]; then
-    fail 10 "$reason" "there is no earlier revision of $redis_release to go back to; it stays for inspection: $evidence"
-  fi
-  check_lock
-  roll_back "$redis_release" "$target" || fail 10 "$reason; and revision $target could not be restored: $(last_words 3)" "evidence: $evidence"
-  read_revisions "$redis_release"
-  await_rollout statefulset "$redis_release" ||
-    fail 10 "$reason; and revision $target did not come up: $rollout_fault" "evidence: $evidence"
-  mark_copy "$redis_release" "$target"
-  fail "$status" "$reason" "revision $target of $redis_release is restored, the service is unchanged; evidence: $evidence"
-}
-
 # --rollback: to the verified revision before the one that runs, or to the one that --rollback-to names.
 rollback_service() {
   local target=$rollback_revision
@@ -86,7 +71,7 @@ rollback_service() {
       "see $(this_project --history)"
   note_room
   read_baseline "$base_url"
-  restore_service "$target"
+  restore_release "$project" "$target"
   changes=("$project, back to what revision $target was")
   read_installed
 }

@@ -23,10 +23,8 @@ prepare_secrets() {
     return
   fi
   for key in $secret_keys; do
-    case $reply in
-      *" $key "*) ;;
-      *) fail 3 "the secret «$secret_name» has no key $key; it has: ${reply#* }" "add the key, then run the same command again" ;;
-    esac
+    [[ $reply == *" $key "* ]] ||
+      fail 3 "the secret «$secret_name» has no key $key; it has: ${reply#* }" "add the key, then run the same command again"
   done
   note "secret $secret_name is there"
 }

@@ -1,45 +1,67 @@
 # --status and --history: what runs, what was verified, and who deploys; and the last lines of a deploy that went well.
 
 show_status() {
-  fact context "$context, namespace $namespace, environment $environment"
-  status_of_release "$project" deployment
-  status_of_release "$redis_release" statefulset
-  if [ -n "$image_name" ]; then fact image "$image_name:$image_tag@$asked_digest"; fi
+  facts=()
+  fact context "$context, namespace $namespace, environment $environment" \
+    project "$project" context "$context" namespace "$namespace" environment "$environment"
+  status_of_release "$project"
+  status_of_release "$redis_release"
+  if [ -n "$image_name" ]; then fact image "$image_name:$image_tag@$asked_digest" image "$image_name" tag "$image_tag" digest "$asked_digest"; fi
   if [ -n "$base_url" ]; then
     read_entrances "$base_url"
-    fact URL "$url${route_fault:+; the HTTPRoute is not served: $route_fault}"
+    fact URL "$url${route_fault:+; the HTTPRoute is not served: $route_fault}" url "$url" route_fault "$route_fault"
   fi
   must_ask get pod "$project-candidate" --ignore-not-found -o jsonpath='{.metadata.creationTimestamp}'
-  if [ -n "$reply" ]; then fact candidate "$project-candidate, since $reply; the next deploy removes it"; fi
+  if [ -n "$reply" ]; then fact candidate "$project-candidate, since $reply; the next deploy removes it" candidate_since "$reply"; fi
   read_lease
-  if [ -n "$lease_holder" ]; then fact lock "$lease_holder, since $lease_since"; else fact lock free; fi
+  if [ -n "$lease_holder" ]; then fact lock "$lease_holder, since $lease_since" lock "$lease_holder" lock_since "$lease_since"; else fact lock free; fi
+  if [ "$as_json" = yes ]; then json_object "${facts[@]}"; fi
 }
 
-# status_of_release RELEASE KIND
 status_of_release() {
+  local key kind
+  key=$(record_key "$1") kind=$(kind_of "$1")
   read_revisions "$1"
   if [ -z "${newest[$1]}" ]; then
     fact "$1" "not installed"
     return
   fi
-  fact "$1" "revision ${newest[$1]} (${newest_status[$1]}), verified: ${verified[$1]:-none}"
-  if observe "$2" "$1"; then fact "$2" "$(rollout_line)${rollout_fault:+; $rollout_fault}"; fi
+  fact "$1" "revision ${newest[$1]} (${newest_status[$1]}), verified: ${verified[$1]:-none}" \
+    "#${key}_revision" "${newest[$1]}" "${key}_state" "${newest_status[$1]}" "#${key}_verified" "[${verified[$1]// /,}]"
+  if observe "$kind" "$1"; then
+    fact "$kind" "$(rollout_line)${rollout_fault:+; $rollout_fault}" "#${key}_wanted" "$wanted" "#${key}_available" "$available" "${key}_fault" "$rollout_fault"
+  fi
   rollout_fault=''
 }
 
-fact() { printf '%-16s %s\n' "$1" "$2"; }
+# fact LABEL TEXT [KEY VALUE...]: a line for a person; for --json the pairs.
+fact() { if [ "$as_json" = no ]; then printf '%-16s %s\n' "$1" "$2"; else facts+=("${@:3}"); fi; }
 
 show_history() {
   read_revisions "$project"
   [ -n "${newest[$project]}" ] || fail 3 "there is no release «$project» in the namespace «$namespace»" "$(this_project --status)"
+  # shellcheck disable=SC2016 # the template's own variables
+  must_ask get configmap "$project-deploy" --ignore-not-found -o go-template='{{range $key, $value := .data}}{{$key}} {{$value}}{{"\n"}}{{end}}'
+  grep '^revision-' "$work/reply" >"$work/outcomes" || true
+  if [ "$as_json" = yes ]; then history_document && return; fi
   must_helm history "$project" --max 20
-  awk -v verified=" ${verified[$project]} " '{ print (index(verified, " " $1 " ") ? "verified " : "         ") $0 }' <<<"$reply"
+  awk -v verified=" ${verified[$project]} " -f "$root/deploy/history.awk" "$work/outcomes" "$work/reply"
+}
+
+# history_document: a list with an object for each revision, the oldest first.
+history_document() {
+  local number state list='' is_verified
+  while read -r number _ state; do
+    is_verified=$([[ " ${verified[$project]} " == *" $number "* ]] && echo true || echo false)
+    list+=",$(json_object '#revision' "$number" state "$state" '#verified' "$is_verified" '#outcome' "$(sed -n "s/^revision-$number //p" "$work/outcomes")")"
+  done <<<"${revisions[$project]}"
+  echo "[${list#,}]"
 }
 
 show_summary() {
   local changed=${changes[*]-} back=none
   if [ -n "$(verified_before "$project")" ]; then back=$(this_project --rollback); fi
-  cat <<END || true
+  cat <<END >&"$results" || true
 $image_name:$image_tag serves.
   URL        $url
   changed    ${changed:-nothing: what runs is what was asked}

@@ -38,9 +38,7 @@ judge_pod() {
       suspect pull "$seconds" "pod $1: its image cannot be pulled: $4"
       ;;
     *CrashLoopBackOff*) rollout_fault="pod $1: its container ends again and again: $4$(words_before_the_end "$1")" ;;
-    *CreateContainer*Error* | *RunContainerError*)
-      suspect container "$suspect_seconds" "pod $1: its container cannot be started: $4"
-      ;;
+    *CreateContainer*Error* | *RunContainerError*) suspect container "$suspect_seconds" "pod $1: its container cannot be started: $4" ;;
     *ContainerCreating*) waiting_pod=$1 ;;
   esac
   if [ -n "$3" ]; then

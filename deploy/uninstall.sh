@@ -26,7 +26,9 @@ uninstall_releases() {
   remove_candidate
   must_ask delete networkpolicies "$project-candidate" --ignore-not-found
   # A deploy that was killed may have left it; its Secret goes with it. Whoever has no right to it did not make it.
-  [[ ,$api_versions != *,external-secrets.io/* ]] || try_ask delete externalsecrets.external-secrets.io "$project-candidate" --ignore-not-found || is_denied || fail_asking
+  if [[ ,$api_versions == *,external-secrets.io/* ]]; then
+    try_ask delete externalsecrets.external-secrets.io "$project-candidate" --ignore-not-found || is_denied || fail_asking
+  fi
   must_ask delete configmap "$project-deploy" --ignore-not-found
   if [ "$delete_data" = yes ]; then delete_data; else note "kept: the volume and the Secret of Redis (--delete-data removes them)"; fi
 }
@@ -48,5 +50,5 @@ delete_data() {
   fi
   release_lock
   must_ask delete namespace "$namespace" --wait=false
-  note "deleted the namespace $namespace"
+  note "the namespace $namespace is being deleted"
 }

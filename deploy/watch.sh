@@ -1,7 +1,6 @@
 # Waits for a rollout by looking at the new pods only, and says at once when they cannot come up.
 
-rollout_fault=''
-status_line_seconds=5
+rollout_fault='' status_line_seconds=5
 
 # await_rollout deployment|statefulset RELEASE [LEAST]: succeeds when all pods are new and available, or LEAST of them
 # where the cluster had room for no more before. Otherwise rollout_fault says why not.

@@ -68,7 +68,7 @@ class Answering(BaseHTTPRequestHandler):
             service.counter += service.step
         match self.path:
             case "/version":
-                self.answer(200, json.dumps({"image_digest": service.digest}))
+                self.answer(200, json.dumps({"image_digest": service.digest, "git_commit": "abc123"}))
             case "/healthz" | "/readyz":
                 self.answer(200, "ok\n", "text/plain")
             case "/static/style.css":

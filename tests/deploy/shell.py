@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 # What deploy.sh sources before anything else.
-FIRST = ["output", "processes", "arguments", "cluster"]
+FIRST = ["output", "processes", "arguments", "cluster", "outcome"]
 # Never the real ones: a test that forgets a stub must not reach a cluster.
 TOOLS = ["kubectl", "helm", "docker", "podman", "curl"]
 PROJECT = {"project": "shop", "namespace": "shop", "context": "testing", "environment": "dev"}

@@ -41,6 +41,14 @@ def test_a_good_one_passes(conduct: str, shell: Shell, service: AnsweringService
     assert service.requests[0] == "GET /version"
 
 
+def test_the_version_says_what_it_was_built_from(shell: Shell, service: AnsweringService) -> None:
+    shell.real("curl")
+    for known, told in [("unknown", "abc123"), ("fedcba", "fedcba")]:
+        call = f'commit={known}; ask_answers shared sha256:ab {service.url}; echo "$commit"'
+        variables = {"slowest_answer": 10, "shown_environment": "DEV"}
+        assert shell.says(call, "good_answers", "answers", **variables) == told
+
+
 def test_no_line_is_asked_more_often_than_told(shell: Shell, service: AnsweringService) -> None:
     assert ask(shell, service.url, most=10) == (0, "")
     assert service.counter == 30
@@ -73,9 +81,8 @@ def test_the_page_of_another_environment(shell: Shell, service: AnsweringService
 def test_the_fault_names_what_was_asked(shell: Shell, service: AnsweringService) -> None:
     status, fault = ask(shell, service.url, digest="sha256:cd")
     assert status == 1
-    assert fault.startswith(
-        'GET /version: answer 1 does not match "image_digest": *"sha256:cd": «{"image_digest": "sha256:ab"}'
-    )
+    said = '{"image_digest": "sha256:ab", "git_commit": "abc123"}'
+    assert fault.startswith(f'GET /version: answer 1 does not match "image_digest": *"sha256:cd": «{said}»')
 
 
 @pytest.mark.parametrize(

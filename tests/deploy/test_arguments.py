@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.shell import Shell
+
 ROOT = Path(__file__).resolve().parents[2]
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 GOOD = ["localhost:5000/visits", "1.0.0", "visits", "visits.test", "dev"]
 
 
@@ -102,6 +105,10 @@ REFUSED = [
     ("--namespace", [*GOOD, "--namespace", "kube-system"]),
     ("--values", [*GOOD, "--values", "/no/such/file"]),
     ("--redis-values", [*GOOD, "--redis-values", "/no/such/file"]),
+    *[("image_name", [image, *GOOD[2:]]) for image in ["visits@sha256:0", f"visits@{DIGEST}0", f"@{DIGEST}"]],
+    ("image_tag", [f"visits:@{DIGEST}", *GOOD[2:]]),
+    ("argument 6", [f"visits@{DIGEST}", *GOOD[1:]]),
+    ("env", [f"visits@{DIGEST}", *GOOD[2:4]]),
 ]
 
 
@@ -139,6 +146,8 @@ ACCEPTED = [
         "--namespace",
         "n" * 63,
     ],
+    [f"localhost:5000/visits@{DIGEST}", *GOOD[2:], "--json"],
+    [f"visits:1.0@{DIGEST}", *GOOD[2:]],
 ]
 
 
@@ -209,3 +218,37 @@ def test_seconds_that_are_none_are_refused_before_anything(name: str, tools: Pat
     """After the release, bash ends the whole script at the first sum with them: no rollback, no words."""
     done = deploy(GOOD, tools, **{f"DEPLOY_{name}": "45s"})
     assert done.returncode == 2, done
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "tag"),
+    [
+        (f"localhost:5000/visits@{DIGEST}", "localhost:5000/visits", "0123456789ab"),
+        (f"localhost:5000/visits:1.0@{DIGEST}", "localhost:5000/visits", "1.0"),
+    ],
+)
+def test_an_image_may_be_named_by_its_digest(given: str, name: str, tag: str, shell: Shell) -> None:
+    told = 'echo "$image_name $image_tag $asked_digest $build $environment"'
+    call = f"parse_arguments {given} visits visits.test prod; {told}"
+    assert shell.says(call) == f"{name} {tag} {DIGEST} no prod"
+
+
+def test_a_digest_needs_no_docker(tools: Path, tmp_path: Path) -> None:
+    """It comes as far as the API server, which nothing here answers for."""
+    for tool in ["docker", "podman"]:
+        (tools / tool).unlink()
+    path = os.environ["PATH"]
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for folder in path.split(os.pathsep):
+        for program in Path(folder).iterdir() if Path(folder).is_dir() else []:
+            if program.name not in {"docker", "podman"} and not (bare / program.name).exists():
+                (bare / program.name).symlink_to(program)
+    named = [f"visits@{DIGEST}", *GOOD[2:], "--context", "testing"]
+    for arguments, missing in [
+        (named, "the API server"),
+        ([*GOOD, "--context", "testing"], "docker or podman"),
+    ]:
+        done = deploy(arguments, tools, PATH=f"{tools}:{bare}")
+        assert done.returncode == 3
+        assert f"deploy.sh: {missing}" in done.stderr

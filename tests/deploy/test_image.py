@@ -77,6 +77,12 @@ def test_what_is_not_built_is_pulled_for_the_nodes(shell: Shell) -> None:
     assert shell.calls("docker") == ["pull --platform linux/arm64 registry.test:5000/shop:1.0"]
 
 
+def test_what_is_named_by_its_digest_is_neither_built_nor_pulled(shell: Shell) -> None:
+    call = 'build_image; push_image; echo "$asked_digest"'
+    assert shell.says(call, "image", **(IMAGE | {"build": "no", "asked_digest": DIGEST})) == DIGEST
+    assert shell.calls("docker") == []
+
+
 @pytest.mark.parametrize(
     ("error", "advice"),
     [

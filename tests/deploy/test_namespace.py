@@ -1,5 +1,7 @@
 """A namespace is adopted only when it is empty, and goes only when nothing of anybody else's is in it."""
 
+import json
+
 import pytest
 
 from tests.deploy.shell import Done, Reply, Shell, failure
@@ -101,9 +103,11 @@ def test_a_namespace_is_made_adopted_or_left(labels: str, change: str, shell: Sh
     changes = [call for call in shell.calls("kubectl") if not call.startswith(("get", "api-resources"))]
     assert [call[: len(change)] for call in changes] == ([change] if change else [])
     if change:
-        labels = (shell.work / "namespace.yaml").read_text()
-        assert "deploy/project: shop\n    deploy/environment: dev\n" in labels
-        assert "pod-security.kubernetes.io/enforce: restricted\n" in labels
+        metadata = json.loads((shell.work / "namespace.json").read_text())["metadata"]
+        assert metadata["name"] == "shop"
+        assert metadata["labels"]["deploy/project"] == "shop"
+        assert metadata["labels"]["deploy/environment"] == "dev"
+        assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @pytest.mark.parametrize(

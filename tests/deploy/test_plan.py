@@ -49,13 +49,14 @@ def planned(
     history: str = "4 d deployed",
     entries: str = "4/d",
     after: str = BEFORE,
+    namespace: str = "shop/dev Active",
 ) -> Done:
     """--plan of a build that would give what was deployed."""
     shell.stub("helm", {"get manifest shop --revision 4": BEFORE, "get manifest shop --revision 3": BEFORE})
     shell.stub(
         "kubectl",
         {
-            "get namespace": "namespace/shop",
+            "get namespace": namespace,
             "get secrets": history,
             "{.data.content}": "built sha256:ab",
             "{.data.service}": entries,
@@ -66,7 +67,10 @@ def planned(
     # The build's content and the rendering are tested elsewhere.
     snippet = "content_checksum() { echo built; }; render_service() { :; }; show_plan"
     return shell.run(
-        snippet, *["charts", "record", "evidence", "plan", "image"], action="plan", redis_mode="external"
+        snippet,
+        *["charts", "record", "namespace", "evidence", "plan", "image"],
+        action="plan",
+        redis_mode="external",
     )
 
 
@@ -75,6 +79,16 @@ def test_nothing_differs(shell: Shell) -> None:
     assert done.status == 0, done
     assert "# release shop: unchanged\n" in done.stdout
     assert "No differences" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("namespace", "status"), [("other/dev Active", 3), ("shop/prod Active", 3), ("", 20)]
+)
+def test_a_plan_looks_whose_namespace_it_is(namespace: str, status: int, shell: Shell) -> None:
+    """As the deploy would: it would refuse it."""
+    done = planned(shell, namespace=namespace)
+    assert done.status == status
+    assert ("# namespace shop: new\n" in done.stdout) == (status == 20)
 
 
 def test_a_deploy_asks_the_entrance_before_anything_changes(shell: Shell) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.deploy.shell import Shell
 from tests.service import eventually
 
-FILES = ["lock", "forward", "candidate"]
+FILES = ["record", "lock", "forward", "candidate", "image", "entrance", "evidence", "release"]
 
 
 @pytest.mark.parametrize(

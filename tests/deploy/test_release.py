@@ -7,7 +7,7 @@ from tests.deploy.shell import Done, Reply, Shell, failure
 
 FILES = ["charts", "record", "lock", "replicas", "release"]
 # What would be done with a failure is tested with rollback.sh.
-FAILED = 'service_failed() { echo "service $*"; exit 42; }; redis_failed() { echo "redis $*"; exit 43; }'
+FAILED = 'release_failed() { echo "failed $*"; exit 42; }'
 AWAY = failure('Error: UPGRADE FAILED: Get "https://10.0.0.1:6443": dial tcp: connection refused')
 WEBHOOK = failure('Error: failed calling webhook "policy.test": dial tcp: connect: connection refused')
 APPLIED = 'Release "shop" has been upgraded.\nREVISION: 5\nSTATUS: deployed\n'
@@ -106,7 +106,7 @@ def test_between_two_tries_the_lock_must_still_be_ours(shell: Shell) -> None:
 
 def test_a_failure_that_left_a_revision_is_rolled_back(shell: Shell) -> None:
     done = applied(shell, failure("Error: quota"), history=["4 d deployed\n", "4 d deployed\n5 e failed\n"])
-    assert (done.status, done.stdout) == (42, "service 6 helm could not apply shop: Error: quota\n")
+    assert (done.status, done.stdout) == (42, "failed shop 6 helm could not apply shop: Error: quota\n")
 
 
 PENDING = "4 d deployed\n5 e pending-upgrade\n"
@@ -178,7 +178,7 @@ def test_a_pod_that_was_restarted_long_ago_is_not_this_deploys(shell: Shell) -> 
     apply_release() { applied[shop]=5; }
     smoke_test() { :; }
     mark_verified() { :; }
-    service_failed() { echo "$*"; exit 42; }
+    release_failed() { echo "$*"; exit 42; }
     deploy_service; watch_service; smoke_service
     """
     done = shell.run(
@@ -190,7 +190,7 @@ def test_a_pod_that_was_restarted_long_ago_is_not_this_deploys(shell: Shell) -> 
 def test_helm_refusing_because_somebody_elses_is_under_way_undoes_nothing(shell: Shell) -> None:
     busy = failure("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress")
     done = applied(shell, busy, history=["4 d deployed\n", "4 d deployed\n5 e pending-upgrade\n"])
-    assert "service 6" not in done.stdout, "service_failed rolls back what they are doing"
+    assert "failed" not in done.stdout, "release_failed rolls back what they are doing"
 
 
 def test_pods_of_an_install_that_failed_half_way_are_not_uninstalled(shell: Shell) -> None:

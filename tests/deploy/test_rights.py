@@ -1,5 +1,6 @@
 """docs/rights: no more than what is named, and all that the charts and deploy.sh's own question name."""
 
+import json
 import re
 from itertools import product
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from tests.deploy.charts import CHARTS, ROOT, SERVICE, documents, label
+from tests.deploy.shell import Shell
 
 FILES = sorted((ROOT / "docs" / "rights").glob("*.yaml"))
 # What Helm does with every object of a release.
@@ -89,20 +91,26 @@ def test_only_who_needs_a_store_may_read_it() -> None:
     assert set(rule["verbs"]) >= APPLIES
 
 
-def test_what_preflight_asks_for_is_granted() -> None:
+def test_what_preflight_asks_for_is_granted(shell: Shell) -> None:
     """Beside the kinds that the charts render."""
-    text = (ROOT / "deploy" / "preflight.sh").read_text()
-    asked = " ".join(re.findall(r"resources\+=\(([^)]+)\)", text)).split()
-    assert "coordination.k8s.io/leases" in asked
-    for resource in asked:
-        group, _, name = resource.partition("/")
-        assert "create" in granted().get((group, name), set()), resource
+    (shell.work / "shop.yaml").write_text("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n")
+    shell.stub("kubectl", {"create": "true services/\n"})
+    shell.says("check_rights", "preflight", redis_release="shop-redis")
+    asked = [json.loads(line)["spec"] for line in (shell.work / "rights.json").read_text().splitlines()]
+    rights = {tuple(one["resourceAttributes"].values()) for one in asked}
+    assert ("shop", "create", "networking.k8s.io", "networkpolicies", "") in rights
+    assert ("shop", "create", "coordination.k8s.io", "leases", "") in rights
+    assert ("shop", "create", "", "pods", "portforward") in rights
+    for _, _, group, resource, subresource in rights:
+        name = f"{resource}/{subresource}" if subresource else resource
+        assert "create" in granted().get((group, name), set()), name
 
 
-def test_the_namespace_is_what_a_deploy_would_make() -> None:
-    made = (ROOT / "deploy" / "namespace.sh").read_text().partition("<<END\n")[2].partition("END\n")[0]
-    made = made.replace("$namespace", "shop").replace("$project", "shop").replace("$environment", "dev")
-    assert manifests(ROOT / "docs" / "rights" / "namespace.yaml")[0] == yaml.safe_load(made)
+def test_the_namespace_is_what_a_deploy_would_make(shell: Shell) -> None:
+    shell.stub("kubectl", {"apply": ""})
+    shell.says("label_namespace", "namespace")
+    made = json.loads((shell.work / "namespace.json").read_text())
+    assert manifests(ROOT / "docs" / "rights" / "namespace.yaml")[0] == made
 
 
 def test_no_optional_right_changes_what_the_cluster_has() -> None:

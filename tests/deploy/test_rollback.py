@@ -48,7 +48,7 @@ def test_the_version_before_is_restored_and_tested_at_its_own_host(shell: Shell)
     after = FAILED + "4 d deployed\n"
     done = rolled_back(
         shell,
-        "service_failed 8 'it failed'",
+        "release_failed shop 8 'it failed'",
         [FAILED, after],
         "1/a 2/b",
     )
@@ -60,11 +60,11 @@ def test_the_version_before_is_restored_and_tested_at_its_own_host(shell: Shell)
     ]
     assert [call.split()[:3] for call in shell.calls("helm", "rollback")] == [["rollback", "shop", "2"]]
     assert shell.calls("kubectl", '"service":"1/a 2/b 4/d/2"'), "the copy is marked, and what it copies"
-    assert "revision 2 was restored and verified as revision 4; evidence: saved" in done.stderr
+    assert "revision 2 of shop was restored and verified as revision 4; evidence: saved" in done.stderr
 
 
 def test_without_a_record_the_one_that_served_is_restored(shell: Shell) -> None:
-    done = rolled_back(shell, "service_failed 9 'it failed'", [FAILED, FAILED + "4 d deployed\n"], "")
+    done = rolled_back(shell, "release_failed shop 9 'it failed'", [FAILED, FAILED + "4 d deployed\n"], "")
     assert done.status == 9
     assert [call.split()[2] for call in shell.calls("helm", "rollback")] == ["2"]
     assert shell.calls("kubectl", "patch") == [], "what was never verified does not become so"
@@ -72,7 +72,7 @@ def test_without_a_record_the_one_that_served_is_restored(shell: Shell) -> None:
 
 NOT_RESTORED = {
     "nothing before": ("1 a failed\n", "", {}, "there is no earlier revision"),
-    "the verified one runs": (FAILED, "3/c", {}, "revision 3, the last verified one, is what runs"),
+    "the verified one runs": (FAILED, "3/c", {}, "revision 3 of shop, the last verified one, is what runs"),
     "somebody else upgraded": (
         FAILED,
         "1/a",
@@ -85,7 +85,11 @@ NOT_RESTORED = {
 @pytest.mark.parametrize("case", NOT_RESTORED)
 def test_nothing_is_rolled_back(case: str, shell: Shell) -> None:
     history, entries, variables, why = NOT_RESTORED[case]
-    call = "applied[shop]=2; service_failed 8 'it failed'" if variables else "service_failed 8 'it failed'"
+    call = (
+        "applied[shop]=2; release_failed shop 8 'it failed'"
+        if variables
+        else "release_failed shop 8 'it failed'"
+    )
     done = rolled_back(shell, call, history, entries)
     assert done.status == 10
     assert why in done.stderr
@@ -93,7 +97,7 @@ def test_nothing_is_rolled_back(case: str, shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("part", "why"), [("watch_status", "stuck"), ("smoke_status", "wrong")])
-@pytest.mark.parametrize("call", ["service_failed 8 'it failed'", "rollback_service"])
+@pytest.mark.parametrize("call", ["release_failed shop 8 'it failed'", "rollback_service"])
 def test_a_rollback_that_fails_too_ends_with_10(call: str, part: str, why: str, shell: Shell) -> None:
     done = rolled_back(shell, call, FAILED, "1/a 2/b", **{part: 1}, rollback_revision="")
     assert done.status == 10
@@ -104,9 +108,11 @@ def test_a_rollback_that_fails_too_ends_with_10(call: str, part: str, why: str, 
 @pytest.mark.parametrize(("target", "status"), [("7", 43), ("", 10)])
 def test_redis_that_cannot_be_restored_is_told_apart(target: str, status: int, shell: Shell) -> None:
     history = "1 a superseded\n2 b failed\n" if target else "2 b failed\n"
-    done = rolled_back(shell, "redis_failed 43 'it failed'", [history, history + "3 c deployed\n"], "1/a")
+    done = rolled_back(
+        shell, "release_failed shop-redis 43 'it failed'", [history, history + "3 c deployed\n"], "1/a"
+    )
     assert done.status == status
-    assert ("revision 1 of shop-redis is restored, the service is unchanged" in done.stderr) == bool(target)
+    assert ("revision 1 of shop-redis was restored and verified as revision 3" in done.stderr) == bool(target)
 
 
 VERIFIED = "1 a superseded\n2 b superseded\n3 c deployed\n"
@@ -187,7 +193,7 @@ def test_an_api_server_that_is_away_during_helms_rollback_is_asked_again(shell: 
 def test_a_revision_that_somebody_made_meanwhile_is_not_the_copy(shell: Shell) -> None:
     after = FAILED + "4 d deployed\n"
     theirs = FAILED + "4 d superseded\n5 e deployed\n"
-    rolled_back(shell, "service_failed 8 'it failed'", [FAILED, after, theirs], "1/a 2/b")
+    rolled_back(shell, "release_failed shop 8 'it failed'", [FAILED, after, theirs], "1/a 2/b")
     assert not shell.calls("kubectl", "5/e"), "nobody asked revision 5 anything"
 
 
@@ -197,13 +203,13 @@ def test_a_revision_of_redis_that_somebody_made_meanwhile_is_not_the_copy(shell:
     history: list[str | Reply] = [before, before + "3 c deployed\n", theirs]
     # The second state is gone by when the watch has ended.
     watch = "await_rollout() { kubectl get secrets >/dev/null; }"
-    rolled_back(shell, f"{watch}; redis_failed 7 'it failed'", history, "1/a")
+    rolled_back(shell, f"{watch}; release_failed shop-redis 7 'it failed'", history, "1/a")
     assert shell.calls("kubectl", '"1/a 3/c/1"')
     assert not shell.calls("kubectl", "4/d"), "nobody watched revision 4"
 
 
 def test_leaves_what_somebody_did_during_a_deploy_that_changed_nothing(shell: Shell) -> None:
     history: list[str | Reply] = ["1 a deployed\n", "1 a superseded\n2 b deployed\n"]
-    done = rolled_back(shell, "read_revisions shop; service_failed 9 'it failed'", history, "1/a")
+    done = rolled_back(shell, "read_revisions shop; release_failed shop 9 'it failed'", history, "1/a")
     assert not shell.calls("helm", "rollback")
     assert done.status == 10

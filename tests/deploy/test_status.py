@@ -1,5 +1,7 @@
 """What --status, --history and the summary tell."""
 
+import json
+
 import pytest
 
 from tests.deploy.rollouts import deployment
@@ -64,6 +66,75 @@ def test_history_says_what_was_verified(shell: Shell) -> None:
     shell.stub("helm", {"history": "REVISION  STATUS\n3  superseded\n13  deployed\n"})
     lines = shell.run("show_history", "record", "status").stdout.splitlines()
     assert [line.startswith("verified ") for line in lines] == [False, False, True]
+
+
+ENDED = json.dumps(
+    {
+        "outcome": "failed",
+        "status": 9,
+        "message": 'GET /: it says "no" \u00abnow\u00bb',
+        "advice": "mend it",
+        "digest": "sha256:ab",
+        "commit": "0123",
+        "by": "me@host",
+        "seconds": 34,
+    },
+    separators=(",", ":"),
+)
+
+
+def history(shell: Shell, **variables: object) -> str:
+    shell.stub(
+        "kubectl",
+        {
+            "get secrets": "3 c superseded\n12 k superseded\n13 m deployed\n",
+            "go-template": f"content 1-2 sha256:ab\nrevision-12 {ENDED}\nservice 3/c 13/m\n",
+            "get configmap": "3/c 13/m",
+        },
+    )
+    shell.stub("helm", {"history": "REVISION  STATUS\n3  superseded\n12  superseded\n13  deployed\n"})
+    return shell.says("show_history", "record", "status", **variables)
+
+
+def test_history_tells_who_deployed_what_and_how_it_ended(shell: Shell) -> None:
+    assert history(shell).splitlines() == [
+        "REVISION  STATUS",
+        "verified 3  superseded",
+        "         12  superseded",
+        '            failed after 34 s, by me@host, commit 0123, sha256:ab: GET /: it says "no" «now»',
+        "verified 13  deployed",
+    ]
+
+
+def test_history_as_json(shell: Shell) -> None:
+    assert json.loads(history(shell, as_json="yes", results=3)) == [
+        {"revision": 3, "state": "superseded", "verified": True, "outcome": None},
+        {"revision": 12, "state": "superseded", "verified": False, "outcome": json.loads(ENDED)},
+        {"revision": 13, "state": "deployed", "verified": True, "outcome": None},
+    ]
+
+
+def test_status_as_json(shell: Shell) -> None:
+    answers = {
+        "get secrets": "3 c superseded\n4 d deployed\n",
+        "get configmap shop-deploy": "3/c 4/d",
+        "get deployment": deployment(),
+        "get lease": "5 me@host then",
+        "get": "",
+    }
+    shell.stub("kubectl", answers)
+    done = shell.run("show_status", *FILES, asked_digest="sha256:ab", as_json="yes", **KNOWN)
+    told = json.loads(done.stdout)
+    assert (told["service_revision"], told["service_state"], told["service_verified"]) == (
+        4,
+        "deployed",
+        [3, 4],
+    )
+    assert (told["service_wanted"], told["service_available"], told["service_fault"]) == (3, 3, "")
+    assert (told["image"], told["tag"], told["digest"]) == ("visits", "1.0", "sha256:ab")
+    assert (told["project"], told["environment"], told["url"]) == ("shop", "dev", "http://shop.test/")
+    assert (told["lock"], told["lock_since"]) == ("me@host", "then")
+    assert "candidate_since" not in told
 
 
 def test_history_of_nothing_is_refused(shell: Shell) -> None:

@@ -64,7 +64,7 @@ def test_foreign_namespace(make_deployment: MakeDeployment) -> None:
 def test_an_empty_namespace_is_adopted(make_deployment: MakeDeployment) -> None:
     other = make_deployment()
     other.project.kubectl("create", "namespace", other.project.name)
-    with fault_without_visitors("empty namespace adopted", other, 0, "adopted the empty namespace") as line:
+    with fault_without_visitors("empty namespace adopted", other, 0, "is ours now, it was empty") as line:
         line.run = other.run("1.0.0")
     assert namespace_labels(other)["pod-security.kubernetes.io/enforce"] == "restricted"
 

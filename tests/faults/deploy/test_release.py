@@ -159,7 +159,7 @@ def test_a_change_of_redis_fails(installed: Deployment, tmp_path: Path) -> None:
         eventually(lambda: project.get("/readyz").status == 200, "the service is back", 60)
         line.outage = (began, time.monotonic())
         assert line.outage[1] - began < 45
-    assert "is restored, the service is unchanged" in line.run.output
+    assert "-redis was restored and verified as revision" in line.run.output
     after = project.get("/api/v1/counter").json["counter"]
     assert isinstance(after, int)
     assert line.load is not None

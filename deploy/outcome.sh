@@ -1,0 +1,63 @@
+# How it ended, as one JSON document: printed with --json, given to DEPLOY_NOTIFY, and kept with each revision of the
+# service that was made, for --history.
+
+as_json=no outcome_message='' outcome_advice='' made_revisions='' notify_seconds=10
+commit=unknown # of the image, as the build found it, or else as the version itself says
+
+# json_object KEY VALUE...: on one line (RFC 8259), in ASCII, since what others say may be cut in the middle of a
+# character. A key after # has a value that is JSON already; without a value it is null.
+json_object() {
+  local text='' value
+  while [ $# -gt 0 ]; do
+    value=${2//\\/\\\\} value=${value//\"/\\\"}
+    value=${value//$'\n'/\\n} value=${value//$'\t'/\\t} value=${value//«/\\u00ab} value=${value//»/\\u00bb}
+    case $1 in
+      \#*) text+=",\"${1#?}\":${2:-null}" ;;
+      *) text+=",\"$1\":\"${value//[^ -~]/?}\"" ;;
+    esac
+    shift 2
+  done
+  echo "{${text#,}}"
+}
+
+# deployer: as whom the person or the pipeline is known that deploys.
+deployer() { echo "${GITHUB_ACTOR:-${GITLAB_USER_LOGIN:-$(id -un)}}@$(uname -n)"; }
+
+outcome() {
+  local word=failed
+  case $1 in 0) word=succeeded ;; 20) word=differs ;; 130 | 143) word=interrupted ;; esac
+  json_object action "$action" outcome "$word" '#status' "$1" step "$current_step" message "$outcome_message" \
+    advice "$outcome_advice" project "$project" environment "$environment" namespace "$namespace" context "$context" \
+    image "$image_name" tag "$image_tag" digest "$asked_digest" commit "$commit" '#revision' "${newest[$project]-}" url "$url" \
+    changed "${changes[*]-}" evidence "$evidence" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
+}
+
+# keep_outcome: with the revisions that were made, while the lock is ours.
+keep_outcome() {
+  local number
+  if [ -e "$work/lock-lost" ]; then return; fi
+  patience=5
+  for number in $made_revisions; do
+    # In a shell of its own: what fails now must not become what the deploy ended with.
+    (write_record "revision-$number" "$(<"$work/outcome")" "#revision-$((number - 50))" '') 3>/dev/null ||
+      warn "how it ended could not be kept for --history: $(last_words)"
+  done
+}
+
+# tell_outcome STATUS: to whoever asked for it. A report that was asked for is its own outcome.
+tell_outcome() {
+  case $action/$1 in status/0 | history/0) return ;; esac
+  if [ "$as_json" = yes ]; then cat "$work/outcome"; fi
+  case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify ;; esac
+}
+
+# notify: a program with arguments, no shell's line; it must not keep the deploy from ending, nor change its status.
+notify() {
+  local command deadline=$((SECONDS + notify_seconds))
+  read -r -a command <<<"$DEPLOY_NOTIFY"
+  "${command[@]}" <"$work/outcome" >"$work/notify" 2>&1 9>&- &
+  while kill -0 "$!" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
+  kill -KILL "$!" 2>/dev/null || true
+  wait "$!" 2>/dev/null ||
+    warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s): $(tail -n 1 "$work/notify")"
+}
