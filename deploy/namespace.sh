@@ -2,12 +2,12 @@
 
 namespace_state=''
 
+# prepare_namespace: after the plan, which has looked.
 prepare_namespace() {
+  if [ "$namespace_state" = ours ]; then return; fi
   read_namespace
-  if [ "$namespace_state" != ours ]; then
-    label_namespace
-    note "the namespace $namespace is ours now, it was $namespace_state"
-  fi
+  label_namespace
+  note "the namespace $namespace is ours now, it was $namespace_state"
 }
 
 # read_namespace: sets namespace_state to new, empty or ours; exit 3 if it is somebody else's.

@@ -91,7 +91,7 @@ def prepared(shell: Shell, labels: str, found: str = "") -> Done:
             "get": found,
         },
     )
-    return shell.run("prepare_namespace", "namespace")
+    return shell.run("read_namespace; prepare_namespace", "namespace")
 
 
 @pytest.mark.parametrize(
