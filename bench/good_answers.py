@@ -22,7 +22,7 @@ from tests.service import ROOT, Service
 TIMES = 300
 ERROR_RATE = 0.05
 DIGEST = f"sha256:{'a' * 64}"
-SOURCED = ["output", "processes", "cluster", "good_answers", "answers"]
+SOURCED = ["output", "processes", "cluster", "outcome", "good_answers", "answers"]
 
 
 class Verdict(NamedTuple):
@@ -38,7 +38,7 @@ def ask(service: Service) -> Verdict:
     sources = "\n".join(f'. "{ROOT}/deploy/{name}.sh"' for name in SOURCED)
     asking = f'ask_answers alone {DIGEST} "http://{service.address}" || status=$?'
     ending = 'rm -rf "$work"\necho "$answer_fault"\nexit "$status"'
-    script = f"{sources}\nwork=$(mktemp -d) status=0 shown_environment=DEV\n{asking}\n{ending}"
+    script = f"root='{ROOT}'\n{sources}\nwork=$(mktemp -d) status=0 shown_environment=DEV\n{asking}\n{ending}"
     began = time.monotonic()
     done = subprocess.run(
         ["bash", "-Eeuo", "pipefail", "-c", script], capture_output=True, text=True, check=False
