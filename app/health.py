@@ -9,8 +9,8 @@ from enum import StrEnum
 import structlog
 from redis.exceptions import ResponseError
 
-from app.redis_client import RedisClient, look_up_again
-from app.redis_failures import ELSEWHERE, NOT_AN_INTEGER, failure_reason
+from app.redis.client import RedisClient, look_up_again
+from app.redis.failures import ELSEWHERE, NOT_AN_INTEGER, failure_reason
 
 REUSE_SECONDS = 0.1
 """A burst of probes shares one answer this long; far below any probe's period."""

@@ -11,7 +11,7 @@ import structlog
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from app.counter import Counter
+from app.counter.counter import Counter
 from app.handlers.base import BaseHandler
 from app.handlers.counter_api import counter_routes
 from app.handlers.errors import NotFoundHandler
@@ -22,8 +22,8 @@ from app.handlers.routes import Route
 from app.handlers.static import StaticHandler
 from app.handlers.version import version_routes
 from app.health import Health
-from app.redis_client import make_redis
-from app.redis_failures import REDIS_TROUBLE
+from app.redis.client import make_redis
+from app.redis.failures import REDIS_TROUBLE
 from app.request_policy import RequestPolicy, make_policy
 from app.settings import Settings
 from app.telemetry.logs import log_loop_trouble

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from app.redis_url import complaint_about, login_in, speaks_tls
+from app.redis.url import complaint_about, login_in, speaks_tls
 
 HIGHEST_PORT = 65535
 HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")

@@ -11,9 +11,9 @@ from redis import Redis
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
-from app.counter import Counter
+from app.counter.counter import Counter
 from app.health import Health
-from app.redis_client import make_redis
+from app.redis.client import make_redis
 from app.request_policy import make_policy
 from app.server import make_app
 from app.settings import Settings
@@ -21,7 +21,7 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 from app.transport import Transport
 from dev.valkey import LOOPBACK, Valkey
-from tests.held_network import HeldCounter
+from tests.counter.held_network import HeldCounter
 from tests.service import Service
 
 

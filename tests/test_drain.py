@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 from tornado.netutil import bind_sockets
 
-from app.counter import Counter
+from app.counter.counter import Counter
 from app.server import drain
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.health import REUSE_SECONDS, Health, State
-from app.redis_client import make_redis
+from app.redis.client import make_redis
 from app.settings import Settings
 from tests.conftest import ValkeyServer
 from tests.faults.service.redis_proxy import RedisProxy

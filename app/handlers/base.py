@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import structlog
 from tornado.web import HTTPError, RequestHandler
 
-from app.counter import CounterUnavailable
+from app.counter.counter import CounterUnavailable
 from app.handlers.negotiation import preferred
 from app.problem import CONTENT_TYPE, problem_body, title_of
 from app.request_policy import RequestPolicy, request_id_complaint, request_id_of

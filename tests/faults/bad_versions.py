@@ -148,7 +148,7 @@ INSIDE = (
     _inside(
         "every-twentieth-is-slow",
         "every 20th visit takes 4 s, while something is refreshed",
-        counter=replacing(
+        counter__counter=replacing(
             (
                 "        self._timeout = timeout\n",
                 "        self._timeout = timeout\n        self._visits = 0\n",
@@ -234,7 +234,7 @@ LATER = (
     _later(
         "same-number-under-load",
         "visitors who come at the same moment are shown the same number",
-        batches=replacing(
+        counter__batches=replacing(
             (
                 "for number, visit in enumerate(batch, value - len(batch) + 1):",
                 "for visit in batch:",
@@ -248,7 +248,7 @@ OUTSIDE = (
     _outside(
         "counts-in-the-process",
         "reads the counter once and counts on in its memory: right with one pod, until it ends",
-        counter=replacing(
+        counter__counter=replacing(
             (
                 KEEPS_TIMEOUT,
                 f"{KEEPS_TIMEOUT}        self._known: int | None = None\n",
@@ -269,7 +269,7 @@ OUTSIDE = (
     _outside(
         "only-the-first-pod-counts",
         "all pods write under one name, which Redis gives to the first: with the others visits are late 503s",
-        counter_records=replacing(("writer = secrets.token_hex(16)", 'writer = "visits"')),
+        counter__records=replacing(("writer = secrets.token_hex(16)", 'writer = "visits"')),
     ),
     _outside(
         "exits-at-once",

@@ -9,9 +9,9 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
-from app.counter import Counter
+from app.counter.counter import Counter
 from app.health import Health
-from app.redis_client import make_redis
+from app.redis.client import make_redis
 from app.request_policy import InFlight, make_policy
 from app.server import make_app
 from app.settings import Settings

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from app.counter import CounterUnavailable
+from app.counter.counter import CounterUnavailable
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
-from tests.counting import PATIENCE, TIMEOUT, calls, counting, writers
-from tests.intercepted import Deliver, intercepted
+from tests.counter.counting import PATIENCE, TIMEOUT, calls, counting, writers
+from tests.counter.intercepted import Deliver, intercepted
 
 
 @pytest.mark.gen_test

@@ -4,8 +4,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError, ReadOnlyError
 
-from app.pace import LONGEST_PAUSE
-from tests.held_network import Command, HeldCounter, reason, value_on
+from app.redis.pace import LONGEST_PAUSE
+from tests.counter.held_network import Command, HeldCounter, reason, value_on
 
 LONG = 60.0
 """Seconds; whatever is to happen has happened by then."""

@@ -17,9 +17,9 @@ from redis.exceptions import (
     RedisError,
 )
 
-from app.pace import FORGOTTEN_AFTER, LONGEST_PAUSE
-from app.waiting import Waiter
-from tests.held_network import PATIENCE, TIMEOUT, HeldCounter, reason, value_on
+from app.counter.waiting import Waiter
+from app.redis.pace import FORGOTTEN_AFTER, LONGEST_PAUSE
+from tests.counter.held_network import PATIENCE, TIMEOUT, HeldCounter, reason, value_on
 
 LONG = 60.0
 """Seconds; whatever is to happen has happened by then."""

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.counter import Counter
-from app.counter_records import CounterRecords
-from app.redis_client import make_redis
+from app.counter.counter import Counter
+from app.counter.records import CounterRecords
+from app.redis.client import make_redis
 from app.settings import Settings
 from tests.conftest import ValkeyServer
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis.exceptions import BusyLoadingError, ConnectionError as RedisConnectionError
 
-from app.pace import LONGEST_PAUSE
-from tests.held_network import PATIENCE, Command, HeldCounter
+from app.redis.pace import LONGEST_PAUSE
+from tests.counter.held_network import PATIENCE, Command, HeldCounter
 
 OUTAGE = 20.0
 STEP = 0.01

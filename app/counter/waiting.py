@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from app.pace import Pace
-from app.redis_failures import MENDS_ITSELF
+from app.redis.failures import MENDS_ITSELF
+from app.redis.pace import Pace
 
 REFUSED = "refused"
 """The reason when Redis no longer knows the writer: the next batch has another one."""

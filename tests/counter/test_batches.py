@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.batches import Batches
-from app.counter_records import CounterRecords
-from app.redis_client import make_redis
+from app.counter.batches import Batches
+from app.counter.records import CounterRecords
+from app.counter.waiting import CounterUnavailable
+from app.redis.client import make_redis
 from app.settings import Settings
-from app.waiting import CounterUnavailable
 from tests.conftest import ValkeyServer
-from tests.intercepted import Deliver, intercepted
+from tests.counter.intercepted import Deliver, intercepted
 
 TIMEOUT = 0.5
 PATIENCE = 2.0

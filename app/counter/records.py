@@ -14,7 +14,7 @@ from typing import cast
 
 from redis.exceptions import NoScriptError
 
-from app.redis_client import RedisClient, look_up_again
+from app.redis.client import RedisClient, look_up_again
 from app.settings import HASH_TAG
 
 RECORD_SECONDS = 3600

@@ -8,14 +8,14 @@ from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
 from app.health import Health
-from app.redis_client import make_redis
-from app.redis_failures import failure_reason
+from app.redis.client import make_redis
+from app.redis.failures import failure_reason
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
-from tests.counting import records_of
+from tests.counter.counting import records_of
+from tests.redis.test_cluster import new_node, use_all
 from tests.service import ROOT
-from tests.test_redis_cluster import new_node, use_all
 
 RIGHTS = (
     "resetkeys ~counter ~{counter}:writer:* "

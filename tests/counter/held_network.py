@@ -15,8 +15,8 @@ from typing import Any, TypeVarTuple
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
-from app.counter import Counter, CounterUnavailable
-from app.pace import LONGEST_PAUSE
+from app.counter.counter import Counter, CounterUnavailable
+from app.redis.pace import LONGEST_PAUSE
 
 TIMEOUT = 0.5
 PATIENCE = 2.0

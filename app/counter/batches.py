@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import structlog
 
-from app.counter_records import CounterRecords, Refused
-from app.pace import Pace
-from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
-from app.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
+from app.counter.records import CounterRecords, Refused
+from app.counter.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
+from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
+from app.redis.pace import Pace
 
 QUIET_TURNS = 4
 """Turns of the loop without a new visit, after which a batch leaves. Between the answers of the last batch

@@ -28,11 +28,11 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from app.counter import Counter, CounterUnavailable
-from app.counter_records import CounterRecords
-from app.pace import LONGEST_PAUSE
-from app.redis_failures import MENDS_ITSELF
-from tests.held_network import PATIENCE, TIMEOUT, Command, Network, OwnClock, moments
+from app.counter.counter import Counter, CounterUnavailable
+from app.counter.records import CounterRecords
+from app.redis.failures import MENDS_ITSELF
+from app.redis.pace import LONGEST_PAUSE
+from tests.counter.held_network import PATIENCE, TIMEOUT, Command, Network, OwnClock, moments
 
 PROCESSES = 2
 INDEX = st.integers(0, 5)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.counter import Counter, CounterUnavailable
+from app.counter.counter import Counter, CounterUnavailable
 from app.health import Health
-from app.redis_client import make_redis
+from app.redis.client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
-from tests.counting import counting
+from tests.counter.counting import counting
 
 
 def new_node(folder: Path) -> ValkeyServer:

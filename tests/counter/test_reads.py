@@ -4,8 +4,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError, ConnectionError as RedisConnectionError, OutOfMemoryError
 
-from app.pace import LONGEST_PAUSE
-from tests.held_network import HeldCounter, reason
+from app.redis.pace import LONGEST_PAUSE
+from tests.counter.held_network import HeldCounter, reason
 
 
 def test_a_reader_who_leaves_does_not_take_the_others_along(held: HeldCounter) -> None:

@@ -18,7 +18,7 @@ from redis.exceptions import (
 )
 from structlog.testing import capture_logs
 
-from app.redis_failures import MENDS_ITSELF, NOTHING_APPLIED, failure_reason
+from app.redis.failures import MENDS_ITSELF, NOTHING_APPLIED, failure_reason
 
 MISLEADING = ["overflow", "not an integer", "OOM", "READONLY"]
 

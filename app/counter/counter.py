@@ -15,12 +15,12 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 
-from app.batches import Batches
-from app.counter_records import CounterRecords, NotAnInteger
-from app.pace import Pace
-from app.redis_client import RedisClient
-from app.redis_failures import ELSEWHERE, MENDS_ITSELF, NOT_AN_INTEGER, failure_reason
-from app.waiting import STOPPING, CounterUnavailable, Patience, Waiter, turn_away
+from app.counter.batches import Batches
+from app.counter.records import CounterRecords, NotAnInteger
+from app.counter.waiting import STOPPING, CounterUnavailable, Patience, Waiter, turn_away
+from app.redis.client import RedisClient
+from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOT_AN_INTEGER, failure_reason
+from app.redis.pace import Pace
 
 __all__ = ["Counter", "CounterUnavailable"]
 

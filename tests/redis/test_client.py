@@ -12,12 +12,12 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from app.counter import CounterUnavailable
-from app.redis_client import make_redis
+from app.counter.counter import CounterUnavailable
+from app.redis.client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import SentinelServer, StartService, ValkeyServer
-from tests.counting import counting
+from tests.counter.counting import counting
 from tests.service import eventually
 
 

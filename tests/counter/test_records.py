@@ -5,11 +5,11 @@ import secrets
 import pytest
 from redis.exceptions import ResponseError
 
-from app.counter_records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, NotAnInteger, Refused
-from app.pace import LONGEST_PAUSE
+from app.counter.records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, NotAnInteger, Refused
+from app.redis.pace import LONGEST_PAUSE
 from app.settings import Settings
 from tests.conftest import ValkeyServer
-from tests.counting import calls, counting, records_of, writers
+from tests.counter.counting import calls, counting, records_of, writers
 
 
 @pytest.mark.gen_test

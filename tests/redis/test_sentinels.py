@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.counter import CounterUnavailable
+from app.counter.counter import CounterUnavailable
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import SentinelServer, StartService, ValkeyServer
+from tests.redis.test_client import count
 from tests.service import eventually
-from tests.test_redis_client import count
 
 # What docs/redis.md says that a user needs at the Sentinels.
 RIGHTS = ("-@all", "+client|setname", "+sentinel|masters")
