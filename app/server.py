@@ -5,25 +5,24 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from app.counter.counter import Counter
+from app.counting import counting
+from app.feature import Feature
 from app.handlers.base import BaseHandler
-from app.handlers.counter_api import counter_routes
 from app.handlers.errors import NotFoundHandler
 from app.handlers.metrics import metrics_routes
-from app.handlers.page import page_routes
 from app.handlers.probes import probe_routes
 from app.handlers.routes import Route
 from app.handlers.static import StaticHandler
 from app.handlers.version import version_routes
 from app.health import Health
-from app.redis.client import make_redis
-from app.redis.failures import REDIS_TROUBLE
 from app.request_policy import RequestPolicy, make_policy
 from app.settings import Settings
 from app.telemetry.logs import log_loop_trouble
@@ -39,6 +38,8 @@ LAST_REQUEST_SECONDS = 0.1
 QUIET_SECONDS = 1.0
 """Without a visitor for so long, the pod's endpoint is taken for withdrawn."""
 
+MakeFeature: TypeAlias = Callable[[Settings, Metrics], Feature]
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,7 +48,7 @@ class CannotListen(Exception):
 
 
 def make_app(
-    policy: RequestPolicy, counter: Counter, health: Health, telemetry: RequestTelemetry
+    policy: RequestPolicy, feature: Feature, health: Health, telemetry: RequestTelemetry
 ) -> Application:
     """Build the public application.
 
@@ -56,8 +57,7 @@ def make_app(
     """
     return _application(
         [
-            *page_routes(counter),
-            *counter_routes(counter),
+            *feature.routes,
             *probe_routes(health),
             *version_routes(),
         ],
@@ -102,26 +102,19 @@ def _application(
     )
 
 
-async def main(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotListen."""
+async def main(settings: Settings, make_feature: MakeFeature = counting) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotListen.
+
+    `make_feature` makes what the service is for. All else here is the same for any other.
+    """
     asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
     policy = make_policy(settings)
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
-    # A client for each that may be asked at the same time. The probe's: visitors who wait for theirs must not
-    # make the pod unready.
-    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
-    counter = Counter(
-        redis,
-        reading_redis,
-        settings.counter_key,
-        settings.redis_timeout,
-        settings.request_timeout,
-        metrics.count_redis_failure,
-    )
-    health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
+    feature = make_feature(settings, metrics)
+    health = Health(feature.needs, feature.check)
     metrics.watch(in_flight=lambda: len(policy.in_flight), is_ready=lambda: health.is_ready)
-    transport = Transport(make_app(policy, counter, health, telemetry), policy, telemetry)
+    transport = Transport(make_app(policy, feature, health, telemetry), policy, telemetry)
     # Another policy than the visitors': a scrape takes none of their places, and no drain waits for it.
     admin_policy = make_policy(settings)
     admin = Transport(make_admin_app(admin_policy, metrics, telemetry), admin_policy, telemetry)
@@ -135,15 +128,11 @@ async def main(settings: Settings) -> None:
     starting = asyncio.create_task(_start(health))
     await stop.wait()
     starting.cancel()
-    await drain(settings, health, transport, policy, counter)
+    await drain(settings, health, transport, policy, feature.settle)
 
     admin.stop()
     await admin.close_all_connections()
-    await counter.aclose()
-    for client in clients:
-        # With TLS a server that hangs lets nobody close in order.
-        with contextlib.suppress(*REDIS_TROUBLE):
-            await client.aclose()
+    await feature.aclose()
     log.info("stopped")
 
 
@@ -153,9 +142,16 @@ async def _start(health: Health) -> None:
 
 
 async def drain(
-    settings: Settings, health: Health, transport: Transport, policy: RequestPolicy, counter: Counter
+    settings: Settings,
+    health: Health,
+    transport: Transport,
+    policy: RequestPolicy,
+    settle: Sequence[Callable[[], Awaitable[None]]],
 ) -> None:
-    """Let no visitor notice: not ready, endpoints withdrawn, no new ones, the last answer flushed, closed."""
+    """Let no visitor notice: not ready, endpoints withdrawn, no new ones, the last answer flushed, closed.
+
+    `settle` ends what requests may have left unfinished.
+    """
     health.drain()
     # Busy keep-alive connections close with their next answer, while a new one still finds the listener.
     transport.end_keep_alive()
@@ -172,8 +168,9 @@ async def drain(
                 # Who connected last, or was idle, may have a request on its way.
                 await asyncio.sleep(LAST_REQUEST_SECONDS)
                 await policy.in_flight.wait_until_none()
-                await counter.settle()
-                # Whoever came while the last batch settled is served like the others.
+                for settled in settle:
+                    await settled()
+                # Whoever came while that settled is served like the others.
                 if transport.close_when_quiet():
                     break
     except TimeoutError:

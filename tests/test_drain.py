@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import pytest
 from tornado.netutil import bind_sockets
 
-from app.counter.counter import Counter
 from app.server import drain
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
@@ -230,20 +229,19 @@ def settings(valkey: ValkeyServer) -> Settings:
 
 @pytest.mark.gen_test(timeout=PATIENCE)
 async def test_a_request_that_comes_while_the_last_batch_settles_is_answered(
-    service_parts: ServiceParts, settings: Settings, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+    service_parts: ServiceParts, settings: Settings, valkey: ValkeyServer
 ) -> None:
-    _, transport, counter, health = service_parts
+    _, transport, feature, health = service_parts
     sockets = bind_sockets(0, LOOPBACK)
     transport.add_sockets(sockets)
     settling, settled = asyncio.Event(), asyncio.Event()
-    settle = Counter.settle
 
-    async def noted(self: Counter) -> None:
+    async def settle() -> None:
         settling.set()
-        await settle(self)
+        for settled_one in feature.settle:
+            await settled_one()
         settled.set()
 
-    monkeypatch.setattr(Counter, "settle", noted)
     late_reader, late = await asyncio.open_connection(*sockets[0].getsockname())
     reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
     late.write(COUNT)
@@ -252,7 +250,7 @@ async def test_a_request_that_comes_while_the_last_batch_settles_is_answered(
     writer.write(VISIT)
     assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
     writer.close()
-    draining = asyncio.create_task(drain(settings, health, transport, transport.policy, counter))
+    draining = asyncio.create_task(drain(settings, health, transport, transport.policy, [settle]))
     await settling.wait()
     late.write(COUNT[:-1])
     while not transport.policy.in_flight:  # noqa: ASYNC110 - turns of the loop

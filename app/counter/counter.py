@@ -17,12 +17,10 @@ from collections.abc import Callable
 
 from app.counter.batches import Batches
 from app.counter.records import CounterRecords, NotAnInteger
-from app.counter.waiting import STOPPING, CounterUnavailable, Patience, Waiter, turn_away
+from app.counter.waiting import STOPPING, Patience, Waiter, turn_away
 from app.redis.client import RedisClient
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOT_AN_INTEGER, failure_reason
 from app.redis.pace import Pace
-
-__all__ = ["Counter", "CounterUnavailable"]
 
 
 class Counter:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from app.redis.failures import MENDS_ITSELF
 from app.redis.pace import Pace
+from app.unavailable import Unavailable
 
 REFUSED = "refused"
 """The reason when Redis no longer knows the writer: the next batch has another one."""
@@ -13,16 +14,13 @@ STOPPING = "stopping"
 """The reason when the process ends: another one, or the next, counts."""
 
 
-class CounterUnavailable(Exception):
+class CounterUnavailable(Unavailable):
     """The counter could not be read or moved. A visit that was to be counted may have been counted, once."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"the counter is unavailable: {reason}")
-        self.reason = reason
+    what = "counter"
 
     @property
     def mends_itself(self) -> bool:
-        """Whether it may be available in a moment; otherwise it takes a person."""
         return self.reason in MENDS_ITSELF or self.reason in {REFUSED, STOPPING}
 
 

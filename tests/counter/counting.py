@@ -1,11 +1,13 @@
 """A counter against a real Valkey, and what one sees of it there."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from app.counter.check import CounterCheck
 from app.counter.counter import Counter
 from app.counter.records import CounterRecords
-from app.redis.client import make_redis
+from app.health import Health
+from app.redis.client import RedisClient, make_redis
 from app.settings import Settings
 from tests.conftest import ValkeyServer
 
@@ -36,6 +38,15 @@ async def records_of(settings: Settings) -> AsyncIterator[CounterRecords]:
     redis = make_redis(settings)
     yield CounterRecords(redis, redis, settings.counter_key)
     await redis.aclose()
+
+
+def health_over(
+    redis: RedisClient,
+    timeout: float,
+    key: str = "counter",
+    on_failure: Callable[[str], None] = lambda _: None,
+) -> Health:
+    return Health("redis", CounterCheck(redis, key, timeout, on_failure).ask)
 
 
 def calls(valkey: ValkeyServer, command: str) -> int:

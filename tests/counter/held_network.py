@@ -15,7 +15,8 @@ from typing import Any, TypeVarTuple
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
-from app.counter.counter import Counter, CounterUnavailable
+from app.counter.counter import Counter
+from app.counter.waiting import CounterUnavailable
 from app.redis.pace import LONGEST_PAUSE
 
 TIMEOUT = 0.5

@@ -28,8 +28,9 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from app.counter.counter import Counter, CounterUnavailable
+from app.counter.counter import Counter
 from app.counter.records import CounterRecords
+from app.counter.waiting import CounterUnavailable
 from app.redis.failures import MENDS_ITSELF
 from app.redis.pace import LONGEST_PAUSE
 from tests.counter.held_network import PATIENCE, TIMEOUT, Command, Network, OwnClock, moments

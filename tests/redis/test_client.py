@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from app.counter.counter import CounterUnavailable
+from app.counter.waiting import CounterUnavailable
 from app.redis.client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.counter.counter import Counter, CounterUnavailable
-from app.health import Health
+from app.counter.counter import Counter
+from app.counter.waiting import CounterUnavailable
 from app.redis.client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
-from tests.counter.counting import counting
+from tests.counter.counting import counting, health_over
 
 
 def new_node(folder: Path) -> ValkeyServer:
@@ -26,7 +26,7 @@ async def use_all(settings: Settings) -> None:
         await until_counted(counter)
         assert await counter.value() == 1
     redis = make_redis(settings)
-    assert await Health(redis, settings.counter_key, 1.0).redis_trouble() is None
+    assert await health_over(redis, 1.0, settings.counter_key).trouble() is None
     await redis.aclose()
 
 

@@ -7,13 +7,12 @@ import pytest
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
-from app.health import Health
 from app.redis.client import make_redis
 from app.redis.failures import failure_reason
 from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
-from tests.counter.counting import records_of
+from tests.counter.counting import health_over, records_of
 from tests.redis.test_cluster import new_node, use_all
 from tests.service import ROOT
 
@@ -81,7 +80,7 @@ async def test_they_are_enough_for_the_candidate(valkey: ValkeyServer) -> None:
     candidate = "{counter}:candidate"
     await use_all(allow(valkey, f"{RIGHTS} {RIGHTS_FOR_THE_CANDIDATE}", counter_key=candidate))
     redis = make_redis(allow(valkey, RIGHTS, counter_key=candidate))
-    assert await Health(redis, candidate, 1.0).redis_trouble() == "authentication"
+    assert await health_over(redis, 1.0, candidate).trouble() == "authentication"
     await redis.aclose()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.counter.counter import CounterUnavailable
+from app.counter.waiting import CounterUnavailable
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import SentinelServer, StartService, ValkeyServer
