@@ -14,12 +14,12 @@ from tornado.web import Application
 from app.counting import counting
 from app.feature import Feature
 from app.health import Health
-from app.request_policy import make_policy
+from app.http.policy import make_policy
+from app.http.server import Server, make_server
 from app.server import make_app
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
-from app.transport import Transport
 from dev.valkey import LOOPBACK, Valkey
 from tests.counter.held_network import HeldCounter
 from tests.service import Service
@@ -145,7 +145,7 @@ class ServiceParts(NamedTuple):
     """What server.main puts together."""
 
     application: Application
-    transport: Transport
+    server: Server
     feature: Feature
     health: Health
 
@@ -160,7 +160,7 @@ def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[ServiceParts]
     health = Health(feature.needs, feature.check)
     io_loop.run_sync(health.become_ready)
     application = make_app(policy, feature, health, telemetry)
-    yield ServiceParts(application, Transport(application, policy, telemetry), feature, health)
+    yield ServiceParts(application, make_server(application, policy, telemetry), feature, health)
     io_loop.run_sync(feature.aclose)
 
 

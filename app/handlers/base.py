@@ -11,8 +11,9 @@ import structlog
 from tornado.web import HTTPError, RequestHandler
 
 from app.handlers.negotiation import preferred
-from app.problem import CONTENT_TYPE, problem_body, title_of
-from app.request_policy import RequestPolicy, request_id_complaint, request_id_of
+from app.http.policy import RequestPolicy
+from app.http.problem import CONTENT_TYPE, problem_body, title_of
+from app.http.request_id import request_id_complaint, request_id_of
 from app.unavailable import Unavailable
 
 FULL = "Too many requests are in flight; try again in a moment."
@@ -50,6 +51,12 @@ class BaseHandler(RequestHandler):
         return policy
 
     @property
+    def connection(self) -> object:
+        """What the request came on, see app.http.connection."""
+        connection: object = self.request.connection.context  # type: ignore[union-attr]
+        return connection
+
+    @property
     def request_id(self) -> str:
         # Kept on the request: Tornado asks for the default headers again when it turns to an error.
         known: str | None = getattr(self.request, "request_id", None)
@@ -78,7 +85,7 @@ class BaseHandler(RequestHandler):
         self.is_held = True
         if self.is_probe:
             return None
-        self.is_admitted = self.policy.admission.enter(self.request.connection)
+        self.is_admitted = self.policy.admission.enter(self.connection)
         if not self.is_admitted:
             # Not raised: Tornado's way with errors costs as much as a visit, and refusals come in crowds.
             self.write_error(HTTPStatus.SERVICE_UNAVAILABLE, detail=FULL)
@@ -116,7 +123,7 @@ class BaseHandler(RequestHandler):
             status_code = 503
         self.set_status(status_code)
         if status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.set_header("Retry-After", str(self.policy.admission.retry_after(self.request.connection)))
+            self.set_header("Retry-After", str(self.policy.admission.retry_after(self.connection)))
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         self.write_problem(status_code, kwargs.get("detail") or self._detail_of(status_code, exception))

@@ -14,7 +14,7 @@ from typing import TypeAlias
 Edit: TypeAlias = Callable[[str], str]
 
 STAMP = "X-Bad-Version"
-STAMPED = "app/request_policy.py"
+STAMPED = "app/http/policy.py"
 """Builds the headers that handlers, errors, probes, static files and the transport's own refusals share."""
 
 
@@ -193,8 +193,15 @@ INSIDE = (
     _inside(
         "second-request-waits",
         "every further request on a kept connection waits 2 s: a pause for the refused became everyone's",
-        request_policy=replacing(
-            ("return self._rests.get(request, 0.0)", "return self._rests.get(request, LONGEST_REST)")
+        http__admission=replacing(
+            (
+                "        self._now += 1\n",
+                "        self._now += 1\n        self._rest_ends[connection] = 0.0\n",
+            ),
+            (
+                "        seconds = self.rest_of(connection)\n",
+                "        await asyncio.sleep(LONGEST_REST)\n        seconds = self.rest_of(connection)\n",
+            ),
         ),
     ),
 )
@@ -225,8 +232,8 @@ LATER = (
             (
                 "    starting = asyncio.create_task(_start(health))\n",
                 "    starting = asyncio.create_task(_start(health))\n\n"
-                "    def listen_anew() -> None:\n        transport.stop()\n"
-                '        _listen(transport, settings.host, settings.port + 80, "PORT")\n\n'
+                "    def listen_anew() -> None:\n        server.stop_listening()\n"
+                '        server.listen(settings.host, settings.port + 80, "PORT")\n\n'
                 "    asyncio.get_running_loop().call_later(15.0, listen_anew)\n",
             )
         ),

@@ -11,7 +11,8 @@ from tornado.web import Application
 
 from app.counting import counting
 from app.health import Health
-from app.request_policy import InFlight, make_policy
+from app.http.in_flight import InFlight
+from app.http.policy import make_policy
 from app.server import make_app
 from app.settings import Settings
 from app.telemetry.metrics import Metrics

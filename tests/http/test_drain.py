@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 from tornado.netutil import bind_sockets
 
-from app.server import drain
+from app.http.drain import drain
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ServiceParts, StartService, ValkeyServer
@@ -229,11 +229,11 @@ def settings(valkey: ValkeyServer) -> Settings:
 
 @pytest.mark.gen_test(timeout=PATIENCE)
 async def test_a_request_that_comes_while_the_last_batch_settles_is_answered(
-    service_parts: ServiceParts, settings: Settings, valkey: ValkeyServer
+    service_parts: ServiceParts, valkey: ValkeyServer
 ) -> None:
-    _, transport, feature, health = service_parts
+    _, server, feature, _ = service_parts
     sockets = bind_sockets(0, LOOPBACK)
-    transport.add_sockets(sockets)
+    server.add_sockets(sockets)
     settling, settled = asyncio.Event(), asyncio.Event()
 
     async def settle() -> None:
@@ -250,10 +250,10 @@ async def test_a_request_that_comes_while_the_last_batch_settles_is_answered(
     writer.write(VISIT)
     assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
     writer.close()
-    draining = asyncio.create_task(drain(settings, health, transport, transport.policy, [settle]))
+    draining = asyncio.create_task(drain(server, [settle]))
     await settling.wait()
     late.write(COUNT[:-1])
-    while not transport.policy.in_flight:  # noqa: ASYNC110 - turns of the loop
+    while not server.connections.policy.in_flight:  # noqa: ASYNC110 - turns of the loop
         await asyncio.sleep(0)
     valkey.resume()
     await settled.wait()
