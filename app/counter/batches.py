@@ -1,10 +1,11 @@
-"""Visits that wait at the same moment go out as one batch, one batch at a time, until its fate is known.
+"""Visits that wait at the same moment go out as one batch, and none before the last one's end is known.
 
 A batch leaves when the loop has no further visit at hand: a busy process sends few large ones.
 
-A batch is *in doubt* while a copy of it is out whose answer was lost: it may have been applied, or still be.
+A batch is *in doubt* while a copy of it is out whose answer was lost: Redis may have counted it, or may yet.
 Then it may only be sent again unchanged, under the same writer and sequence number. If nobody waits for it
-any more, its writer is given up with it, so that its sequence number never stands for anything else.
+any more, its writer is given up with it: under the same number another batch would be taken for that copy.
+A drawing of a visit's way: docs/architecture.md.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ class Failure(NamedTuple):
 
     reason: str
     nothing_applied: bool
-    """Nothing came of it and nothing ever will."""
+    """Redis did not count it, and no copy of it is left that Redis could count later."""
     may_mend: bool
     """Another attempt may succeed while the visitors wait."""
     refused: bool = False
@@ -65,7 +66,7 @@ class Batches:
         self._writer: str | None = None
         self._given_up: str | None = None
         self._sequence = 0
-        """Of the last batch whose fate is known to be applied."""
+        """Of the last batch that is known to be counted; the next one has the next number."""
 
     async def count(self) -> int:
         """Count one visit; return its own number. Raises CounterUnavailable."""
@@ -151,7 +152,7 @@ class Batches:
                     if failure.refused:
                         self._give_up_writer()
                     if not in_doubt:
-                        # As good as never sent: those who still wait join the next batch, ahead.
+                        # Not counted: those who still wait join the next batch, ahead.
                         self._waiting.extendleft(reversed(batch))
                         return
                 else:
@@ -163,7 +164,7 @@ class Batches:
                             visit.number.set_result(number)
                     return
         finally:
-            # However it ends: the sequence number of a batch in doubt must never stand for another.
+            # Also if it is cancelled: no other batch may go out under the number of one in doubt.
             if in_doubt:
                 self._give_up_writer()
 

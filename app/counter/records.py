@@ -22,7 +22,8 @@ RECORD_SECONDS = 3600
 short enough that the records of killed processes do not pile up. A process that counts nothing for longer
 registers anew, which costs it one more command."""
 UNUSED_RECORD_SECONDS = 120
-"""Kept before the first batch, which follows at once. Short: an outage may leave a record an attempt."""
+"""Kept before the first batch, which follows at once. Short: while Redis fails, each attempt to
+register may leave a record that nobody uses."""
 INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 """As INCRBY reads a number and as far as it counts."""
