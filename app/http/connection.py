@@ -23,6 +23,25 @@ class Wire(Protocol):
         """Close at once; what is unsent is thrown away."""
 
 
+class Gone:
+    """In the place of a wire that is closed, so that the two do not keep each other in memory."""
+
+    def is_quiet(self) -> bool:
+        return True
+
+    def has_unread(self) -> bool:
+        return False
+
+    def has_unsent(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Nothing is left to close."""
+
+    def abort(self) -> None:
+        """Nothing is left to close."""
+
+
 class Connection:
     """What is known of it. Handlers find it as `request.connection.context`."""
 

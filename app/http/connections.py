@@ -5,7 +5,7 @@ import resource
 import time
 from collections.abc import Callable
 
-from app.http.connection import Connection
+from app.http.connection import Connection, Gone
 from app.http.policy import RequestPolicy
 
 SPARE_DESCRIPTORS = 64
@@ -81,6 +81,7 @@ class Connections:
         self._release(connection)
         self._idle.pop(connection, None)
         self._open.discard(connection)
+        connection.wire = Gone()
         if not self._open:
             self._none_open.set()
 
