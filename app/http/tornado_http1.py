@@ -11,8 +11,9 @@ Relied on here though Tornado does not document it, as of 6.6.1:
 - A request's header, and nothing else, is read by `read_until_regex`.
 - `HTTP1Connection` looks into the very headers that it gave the delegate, to promise HTTP/1.0 clients
   `Connection: Keep-Alive`.
-- Its callback on the last write of an answer runs before one that is added after `finish`.
-- It asks an answer's stream for nothing once that is closed.
+- Its callback on the last write of an answer runs before one that is added after `finish`; a stream that is
+  closed then ends the loop of its connection without an error.
+- After a stream is closed, it would go on with the requests that are in the stream's buffer.
 Tornado 6.7 is to end the support of bare LF as a line's end, and to want `start_line` in HTTPServerRequest.
 
 A client that closes its sending side has left: what it asked for may be done, and it may get no answer.
@@ -102,7 +103,7 @@ class AnsweringStream(IOStream):
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read a request's header."""
-        # Tornado would go on with what it has in its buffer.
+        # Or those who have left, or were dropped, would be served what else they asked for.
         if self.closed():
             raise StreamClosedError
         header = super().read_until_regex(regex, max_bytes)
