@@ -146,6 +146,9 @@ class Connections:
         return True
 
     def _end_overdue(self) -> None:
+        self._sweep = None
+        if self._open:
+            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._end_overdue)
         now = time.monotonic()
         settings = self.policy.settings
         for connection in list(self._idle):
@@ -155,6 +158,3 @@ class Connections:
         for connection in list(self._held):
             if connection.wire.has_unsent() and now - connection.taken_at >= settings.request_timeout:
                 self.drop(connection, UNREAD)
-        self._sweep = None
-        if self._open:
-            self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._end_overdue)
