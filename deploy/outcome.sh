@@ -21,43 +21,46 @@ json_object() {
 }
 
 # deployer: as whom the person or the pipeline is known that deploys.
-deployer() { echo "${GITHUB_ACTOR:-${GITLAB_USER_LOGIN:-$(id -un)}}@$(uname -n)"; }
+deployer() { echo "${GITHUB_ACTOR:-${GITLAB_USER_LOGIN:-$(id -un 2>/dev/null || echo "$UID")}}@$(uname -n)"; }
 
 outcome() {
-  local word=failed
+  local word=failed revision=${made_revisions##* }
   case $1 in 0) word=succeeded ;; 20) word=differs ;; 130 | 143) word=interrupted ;; esac
-  json_object action "$action" outcome "$word" '#status' "$1" step "$current_step" message "$outcome_message" \
-    advice "$outcome_advice" project "$project" environment "$environment" namespace "$namespace" context "$context" \
-    image "$image_name" tag "$image_tag" digest "$asked_digest" commit "$commit" '#revision' "${newest[$project]-}" url "$url" \
-    changed "${changes[*]-}" evidence "$evidence" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
+  # A container's last line may be long, and a ConfigMap holds no more than 1 MiB.
+  json_object action "$action" outcome "$word" '#status' "$1" step "$current_step" message "${outcome_message:0:2000}" \
+    advice "${outcome_advice:0:2000}" project "$project" environment "$environment" namespace "$namespace" context "$context" \
+    image "$image_name" tag "$image_tag" digest "$asked_digest" commit "$commit" '#revision' "${revision:-${newest[$project]-}}" \
+    url "$url" changed "${changes[*]-}" evidence "$evidence" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
 }
 
-# keep_outcome: with the revisions that were made, while the lock is ours.
+# keep_outcome DOCUMENT: with the revisions that were made, while the lock is ours; behind the UID of Helm's record, so
+# that a release which was installed anew does not inherit it.
 keep_outcome() {
-  local number
-  if [ -e "$work/lock-lost" ]; then return; fi
-  patience=5
-  for number in $made_revisions; do
-    # In a shell of its own: what fails now must not become what the deploy ended with.
-    (write_record "revision-$number" "$(<"$work/outcome")" "#revision-$((number - 50))" '') 3>/dev/null ||
-      warn "how it ended could not be kept for --history: $(last_words)"
-  done
+  local number uid entries=()
+  if [ -z "$made_revisions" ] || [ -e "$work/lock-lost" ]; then return; fi
+  read_revisions "$project"
+  while read -r number uid _; do
+    case " $made_revisions " in *" $number "*) entries+=("revision-$number" "$uid $1" "#revision-$((number - 50))" '') ;; esac
+  done <<<"${revisions[$project]}"
+  write_record "${entries[@]}"
 }
 
-# tell_outcome STATUS: to whoever asked for it. A report that was asked for is its own outcome.
+# tell_outcome STATUS DOCUMENT: to whoever asked for it. A report that was asked for is its own outcome.
 tell_outcome() {
   case $action/$1 in status/0 | history/0) return ;; esac
-  if [ "$as_json" = yes ]; then cat "$work/outcome"; fi
-  case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify ;; esac
+  if [ "$as_json" = yes ]; then result "$2" 1; fi
+  case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify "$2" ;; esac
 }
 
-# notify: a program with arguments, no shell's line; it must not keep the deploy from ending, nor change its status.
+# notify DOCUMENT: a program with arguments, no shell's line; it must not keep the deploy from ending, nor change its
+# status. It gets none of our descriptors: whoever reads our output would wait for what it starts.
 notify() {
-  local command deadline=$((SECONDS + notify_seconds))
+  local command said=$work/notify deadline=$((SECONDS + notify_seconds))
   read -r -a command <<<"$DEPLOY_NOTIFY"
-  "${command[@]}" <"$work/outcome" >"$work/notify" 2>&1 9>&- &
+  : 2>/dev/null >"$said" || said=/dev/null
+  (trap - INT TERM HUP USR1 PIPE && exec "${command[@]}") < <(printf '%s\n' "$1") >"$said" 2>&1 3>&- 9>&- &
   while kill -0 "$!" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
   kill -KILL "$!" 2>/dev/null || true
   wait "$!" 2>/dev/null ||
-    warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s): $(tail -n 1 "$work/notify")"
+    warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s): $(tail -n 1 "$said" | cut -c 1-200)"
 }

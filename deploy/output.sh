@@ -19,6 +19,9 @@ tell() {
   printf "$@" 2>/dev/null >&3 || true
 }
 
+# result TEXT [DESCRIPTOR]: what was asked for, where results go. Whoever reads it may leave.
+result() { printf '%s\n' "$1" 2>/dev/null >&"${2:-$results}" || true; }
+
 # step NAME FUNCTION ARGUMENT...: announce a step with the time since the start, then run it.
 step() {
   current_step=$1

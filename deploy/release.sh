@@ -126,6 +126,7 @@ apply_failed() {
   reason="helm could not apply $release: $(last_words 3)"
   read_revisions "$release"
   case $reason in *'another operation'*) fail 10 "$reason" "somebody else changes $release right now: $(this_project --history)" ;; esac
+  if [ "${newest[$release]}" != "$before" ] && [ "$release" = "$project" ]; then made_revisions+=" ${newest[$project]}"; fi
   if [ "${newest[$release]}" = "$before" ]; then
     fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi

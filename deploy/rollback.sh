@@ -25,15 +25,16 @@ restore_release() {
   local release=$1 target=$2 reason=${3-} digest host
   check_lock
   changing=$release
+  [[ " ${changes[*]-} " == *" $release "* ]] || changes+=("$release")
   if [ "$release" = "$project" ]; then
     deployed_value digest "$target" image digest
     deployed_value host "$target" ingress host
   fi
   roll_back "$release" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$release"
+  if [ "$release" = "$project" ]; then made_revisions+=" ${newest[$project]}"; fi
   await_rollout "$(kind_of "$release")" "$release" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
   if [ "$release" = "$project" ]; then
-    made_revisions+=" ${newest[$project]}"
     smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
     if [ -n "${applied[$redis_release]-}" ]; then mark_served "$redis_release"; fi
   fi
@@ -70,6 +71,7 @@ rollback_service() {
     fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
       "see $(this_project --history)"
   note_room
+  deployed_value asked_digest "$target" image digest
   read_baseline "$base_url"
   restore_release "$project" "$target"
   changes=("$project, back to what revision $target was")

@@ -32,7 +32,9 @@ def test_half_a_character_is_no_invalid_json(shell: Shell) -> None:
 
 
 def ended(shell: Shell, end: str, **variables: object) -> Done:
-    shell.stub("kubectl", {"patch configmap": "", "get lease": "5 me then"})
+    history = "3 c superseded\n4 d superseded\n5 e deployed\n"
+    kept = {"patch configmap": "", "get configmap": "", "get secrets": history, "get lease": "5 me then"}
+    shell.stub("kubectl", kept)
     snippet = f"set_traps; lock_identity=me renewer=; current_step=watch; newest[shop]=4; {end}"
     known = {
         "image_name": "registry.test/visits",
@@ -115,14 +117,13 @@ def test_a_shells_line_is_no_command(shell: Shell, tmp_path: Path) -> None:
 
 def test_it_is_kept_with_each_revision_that_was_made(shell: Shell) -> None:
     ended(shell, "made_revisions=' 4 5'; fail 9 'it \"failed\"'")
-    kept = [call.partition(" -p ")[2] for call in shell.calls("kubectl", "patch configmap")]
-    documents = [json.loads(one)["data"] for one in kept]
-    assert [sorted(one) for one in documents] == [
-        ["revision--46", "revision-4"],
-        ["revision--45", "revision-5"],
-    ]
-    assert documents[0]["revision--46"] is None, "the map does not grow for ever"
-    assert json.loads(documents[0]["revision-4"])["message"] == 'it "failed"'
+    (call,) = shell.calls("kubectl", "patch configmap")
+    data = json.loads(call.partition(" -p ")[2])["data"]
+    assert sorted(data) == ["revision--45", "revision--46", "revision-4", "revision-5"]
+    assert data["revision--46"] is None, "the map does not grow for ever"
+    uid, _, document = data["revision-4"].partition(" ")
+    assert uid == "d"
+    assert json.loads(document)["message"] == 'it "failed"'
 
 
 def test_what_another_deploy_has_locked_is_not_written(shell: Shell) -> None:

@@ -61,6 +61,7 @@ def test_a_long_message_is_kept_all_the_same(shell: Shell) -> None:
     """A container's last line may be long. An argument holds 128 KiB, all of a ConfigMap 1 MiB."""
     ended(shell, "made_revisions=4; fail 8 \"$(printf '%0200000d' 0)\"")
     (call,) = shell.calls("kubectl", "patch configmap")
+    assert "000000" in call
     assert len(call) < 1024 * 1024 / 50
 
 
