@@ -36,13 +36,13 @@ outcome() {
 # keep_outcome DOCUMENT: with the revisions that were made, while the lock is ours; behind the UID of Helm's record, so
 # that a release which was installed anew does not inherit it.
 keep_outcome() {
-  local number uid entries=()
+  local number uid kept=()
   if [ -z "$made_revisions" ] || [ -e "$work/lock-lost" ]; then return; fi
   read_revisions "$project"
   while read -r number uid _; do
-    case " $made_revisions " in *" $number "*) entries+=("revision-$number" "$uid $1" "#revision-$((number - 50))" '') ;; esac
+    case " $made_revisions " in *" $number "*) kept+=("revision-$number" "$uid $1" "#revision-$((number - 50))" '') ;; esac
   done <<<"${revisions[$project]}"
-  write_record "${entries[@]}"
+  write_record "${kept[@]}"
 }
 
 # tell_outcome STATUS DOCUMENT: to whoever asked for it. A report that was asked for is its own outcome.

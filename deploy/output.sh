@@ -9,9 +9,7 @@ if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
   bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
 fi
 
-current_step=parse warned='|'
-# Where results go; with --json one document alone goes to stdout.
-results=1
+current_step=parse warned='|' results=1
 
 # tell FORMAT ARGUMENT...: a line for the person. A terminal or pipe that is gone must not end a deploy half-way.
 tell() {
@@ -19,8 +17,8 @@ tell() {
   printf "$@" 2>/dev/null >&3 || true
 }
 
-# result TEXT [DESCRIPTOR]: what was asked for, where results go. Whoever reads it may leave.
-result() { printf '%s\n' "$1" 2>/dev/null >&"${2:-$results}" || true; }
+# result TEXT [DESCRIPTOR]: what was asked for; with --json one document alone goes to stdout. Whoever reads it may leave.
+result() { { printf '%s\n' "$1" >&"${2:-$results}"; } 2>/dev/null || true; }
 
 # step NAME FUNCTION ARGUMENT...: announce a step with the time since the start, then run it.
 step() {

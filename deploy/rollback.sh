@@ -1,15 +1,12 @@
 # Back to a revision that served: rolled out, watched and smoke-tested like any other.
 
 # release_failed RELEASE STATUS REASON: exit with it once the revision before serves again, with 10 if it does not.
-# Redis goes back, too, so that the version before finds the Redis it knows.
 release_failed() {
   local release=$1 status=$2 reason=$3 target revision known=${applied[$1]:-${newest[$1]-}}
   save_evidence "$release" "$(kind_of "$release")" "$reason"
   read_revisions "$release"
   target=$(restorable "$release") revision=${newest[$release]}
-  if [ -z "$target" ]; then
-    fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
-  fi
+  [ -n "$target" ] || fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
   if [ "$target" = "$revision" ]; then
     fail 10 "$reason" "revision $target of $release, the last verified one, is what runs: mend it, then run the same command again; evidence: $evidence"
   fi

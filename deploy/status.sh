@@ -37,7 +37,6 @@ status_of_release() {
 # fact LABEL TEXT [KEY VALUE...]: a line for a person; for --json the pairs.
 fact() { if [ "$as_json" = no ]; then result "$(printf '%-16s %s' "$1" "$2")"; else facts+=("${@:3}"); fi; }
 
-# show_history: the revisions as Helm lists them, oldest first, and how the deploy ended that made each.
 show_history() {
   local number uid state outcome list=''
   read_revisions "$project"
@@ -45,7 +44,6 @@ show_history() {
   # shellcheck disable=SC2016 # the template's own variables
   must_ask get configmap "$project-deploy" --ignore-not-found -o go-template='{{range $key, $value := .data}}{{$key}} {{$value}}{{"\n"}}{{end}}'
   while read -r number uid state; do
-    # Without the UID: another release had the same number.
     outcome=$(sed -n "s/^revision-$number $uid //p" <<<"$reply")
     list+=",$(json_object '#revision' "$number" state "$state" '#verified' \
       "$([[ " ${verified[$project]} " == *" $number "* ]] && echo true || echo false)" '#outcome' "$outcome")"

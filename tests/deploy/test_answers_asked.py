@@ -44,8 +44,8 @@ def test_a_good_one_passes(conduct: str, shell: Shell, service: AnsweringService
 def test_the_version_says_what_it_was_built_from(shell: Shell, service: AnsweringService) -> None:
     shell.real("curl")
     for known, told in [("unknown", "abc123"), ("fedcba", "fedcba")]:
-        call = f'commit={known} asked_digest=sha256:ab; ask_answers shared sha256:ab {service.url}; echo "$commit"'
-        variables = {"slowest_answer": 10, "shown_environment": "DEV"}
+        call = f'commit={known}; ask_answers shared sha256:ab {service.url}; echo "$commit"'
+        variables = {"slowest_answer": 10, "shown_environment": "DEV", "asked_digest": "sha256:ab"}
         assert shell.says(call, "good_answers", "answers", **variables) == told
 
 

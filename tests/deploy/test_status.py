@@ -88,7 +88,7 @@ def history(shell: Shell, **variables: object) -> str:
         "kubectl",
         {
             "get secrets": "3 c superseded\n12 k superseded\n13 m deployed\n",
-            "go-template": f"content 1-2 sha256:ab\nrevision-12 k {ENDED}\nrevision-13 k {ENDED}\nservice 3/c 13/m\n",
+            "go-template": f"content 1-2 x\nrevision-12 k {ENDED}\nrevision-13 k {ENDED}\nservice 3/c 13/m\n",
             "get configmap": "3/c 13/m",
         },
     )
