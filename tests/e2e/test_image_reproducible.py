@@ -1,0 +1,130 @@
+"""One commit, built in two folders, at two times, under two umasks, without a cache: the same image."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["localhost/visits-reproducible:first", "localhost/visits-reproducible:second"]
+# The first docker whose BuildKit takes SOURCE_DATE_EPOCH: one before it writes the time of the build beside the layers.
+EPOCH_SINCE = 23
+
+
+class Entry(NamedTuple):
+    """What a layer says of one file, but for its content."""
+
+    name: str
+    kind: bytes
+    mode: int
+    owner: tuple[int, int]
+    changed: float
+    size: int
+    link: str
+
+
+def docker(*arguments: str, **environment: str) -> str:
+    done = subprocess.run(
+        ["docker", *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def checkout(folder: Path, umask: int) -> None:
+    """Write the files as git does for somebody with this umask."""
+    folder.mkdir()
+    command = ["git", "-C", str(ROOT), "checkout-index", "--all", f"--prefix={folder}/"]
+    subprocess.run(command, check=True, umask=umask)
+
+
+def build(folder: Path, name: str, buildkit: str) -> str:
+    """Build as deploy.sh does, and return the image's own digest."""
+    variables = {"DOCKER_BUILDKIT": buildkit, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+    variables["SOURCE_DATE_EPOCH"] = "1767225600"
+    docker("build", "--no-cache", "--tag", name, "--build-arg", "VERSION=1.0.0", str(folder), **variables)
+    return docker("image", "inspect", "--format", "{{.Id}}", name)
+
+
+def layers(name: str) -> list[str]:
+    told = json.loads(docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", name))
+    return [str(layer) for layer in told]
+
+
+def entries(name: str) -> list[list[Entry]]:
+    """The files of each layer, as the registry would get them."""
+    saved = subprocess.run(["docker", "save", name], capture_output=True, check=True).stdout
+    found = []
+    with tarfile.open(fileobj=io.BytesIO(saved)) as image:
+        manifest = image.extractfile("manifest.json")
+        assert manifest is not None
+        for layer in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=image.extractfile(layer)) as files:
+                found.append(
+                    [
+                        Entry(f.name, f.type, f.mode, (f.uid, f.gid), f.mtime, f.size, f.linkname)
+                        for f in files
+                    ]
+                )
+    return found
+
+
+def difference(first: str, second: str) -> str:
+    """The first few entries that differ, so that a failure says where the build looked at the clock."""
+    told = []
+    for number, (one, other) in enumerate(zip(entries(first), entries(second), strict=True)):
+        differing = sorted(set(one) ^ set(other))
+        told += [f"layer {number}: {entry}" for entry in differing[:6]]
+    return "\n".join(told) or "only the order or the content of files differs"
+
+
+@pytest.fixture(params=["0", "1"], ids=["legacy builder", "BuildKit"])
+def buildkit(request: pytest.FixtureRequest) -> Iterator[str]:
+    value: str = request.param
+    yield value
+    for name in NAMES:
+        subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+def test_the_same_commit_gives_the_same_image(tmp_path: Path, buildkit: str) -> None:
+    digests = []
+    for name, umask in zip(NAMES, [0o022, 0o077], strict=True):
+        folder = tmp_path / f"umask-{umask:o}"
+        checkout(folder, umask)
+        digests.append(build(folder, name, buildkit))
+        # Layers tell times in whole seconds: the next build begins in another one.
+        before = int(time.time())
+        while int(time.time()) == before:
+            time.sleep(0.05)
+    first, second = NAMES
+    assert layers(first) == layers(second), difference(first, second)
+    server = docker("version", "--format", "{{.Server.Version}}")
+    if buildkit == "1" and int(re.split(r"\D", server)[0]) >= EPOCH_SINCE:
+        assert digests[0] == digests[1]
+    else:
+        print(
+            f"layers are the same; docker {server} without SOURCE_DATE_EPOCH writes when it built", flush=True
+        )
+
+
+def test_no_layer_of_ours_tells_when_it_was_built(tmp_path: Path, buildkit: str) -> None:
+    """Also seen with one build, and where a builder's cache would hide it."""
+    checkout(tmp_path / "checkout", 0o022)
+    build(tmp_path / "checkout", NAMES[0], buildkit)
+    base = re.findall(r"^ARG PYTHON_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
+    ours = entries(NAMES[0])[len(layers(base)) :]
+    names = {entry.name.rstrip("/") for layer in ours for entry in layer}
+    assert {"opt", "opt/venv", "srv", "srv/app"} <= names
+    assert {entry.changed for layer in ours for entry in layer} == {0}
+    private = [
+        entry.name for layer in ours for entry in layer if not entry.link and entry.mode & 0o044 != 0o044
+    ]
+    assert private == []
