@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock audit sbom base clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock audit actions sbom base clean
 
 # The versions that the pinned packages are built for.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -62,6 +62,9 @@ lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE
 
 audit: .venv/audit ## Look the pinned packages up among the known vulnerabilities; what cannot be looked up fails
 	dev/audit
+
+actions: .venv/test ## Ask GitHub whether the pinned actions are what they say (GH_TOKEN)
+	dev/ci/actions
 
 IMAGE ?= $(error IMAGE is not set: make sbom IMAGE=registry.example.com/visits:1.0.0)
 sbom: .venv/test ## Write what is in the image IMAGE to sbom.cdx.json (CycloneDX)

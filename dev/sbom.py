@@ -120,11 +120,14 @@ def docker(*arguments: str) -> str:
     done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        sys.exit(f"sbom: docker {arguments[0]} failed: {last}; is {arguments[-1]} there? docker pull it")
+        sys.exit(f"sbom: docker {arguments[0]} failed: {last}")
     return done.stdout.strip()
 
 
 def main(image: str, target: Path) -> None:
+    here = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
+    if here.returncode != 0:
+        docker("pull", "--quiet", image)
     about = json.loads(docker("image", "inspect", image))[0]
     # Never started: a name to export from.
     container = docker("create", image)

