@@ -24,7 +24,7 @@ class Step(NamedTuple):
     command: str
 
 
-def workflow(path: Path) -> dict[str, Any]:
+def workflow(path: Path) -> dict[Any, Any]:
     read = yaml.safe_load(path.read_text())
     assert isinstance(read, dict)
     return read

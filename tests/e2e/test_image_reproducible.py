@@ -86,43 +86,48 @@ def difference(first: str, second: str) -> str:
     return "\n".join(told) or "only the order or the content of files differs"
 
 
-@pytest.fixture(params=["0", "1"], ids=["legacy builder", "BuildKit"])
-def buildkit(request: pytest.FixtureRequest) -> Iterator[str]:
-    value: str = request.param
-    yield value
-    for name in NAMES:
-        subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+class Built(NamedTuple):
+    """Two builds of one commit by one builder."""
+
+    buildkit: bool
+    digests: list[str]
 
 
-def test_the_same_commit_gives_the_same_image(tmp_path: Path, buildkit: str) -> None:
+@pytest.fixture(scope="module", params=[False, True], ids=["legacy builder", "BuildKit"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     digests = []
-    for name, umask in zip(NAMES, [0o022, 0o077], strict=True):
-        folder = tmp_path / f"umask-{umask:o}"
-        checkout(folder, umask)
-        digests.append(build(folder, name, buildkit))
-        # Layers tell times in whole seconds: the next build begins in another one.
-        before = int(time.time())
-        while int(time.time()) == before:
-            time.sleep(0.05)
+    try:
+        for name, umask in zip(NAMES, [0o022, 0o077], strict=True):
+            folder = tmp_path_factory.mktemp(f"umask-{umask:o}") / "checkout"
+            checkout(folder, umask)
+            digests.append(build(folder, name, "1" if request.param else "0"))
+            # Layers tell times in whole seconds: the next build begins in another one.
+            before = int(time.time())
+            while int(time.time()) == before:
+                time.sleep(0.05)
+        yield Built(request.param, digests)
+    finally:
+        for name in NAMES:
+            subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)
+
+
+def test_the_same_commit_gives_the_same_image(built: Built) -> None:
     first, second = NAMES
     assert layers(first) == layers(second), difference(first, second)
     server = docker("version", "--format", "{{.Server.Version}}")
-    if buildkit == "1" and int(re.split(r"\D", server)[0]) >= EPOCH_SINCE:
-        assert digests[0] == digests[1]
+    if built.buildkit and int(re.split(r"\D", server)[0]) >= EPOCH_SINCE:
+        assert built.digests[0] == built.digests[1]
     else:
-        print(
-            f"layers are the same; docker {server} without SOURCE_DATE_EPOCH writes when it built", flush=True
-        )
+        print(f"the same layers; beside them docker {server} tells when it built", flush=True)
 
 
-def test_no_layer_of_ours_tells_when_it_was_built(tmp_path: Path, buildkit: str) -> None:
-    """Also seen with one build, and where a builder's cache would hide it."""
-    checkout(tmp_path / "checkout", 0o022)
-    build(tmp_path / "checkout", NAMES[0], buildkit)
+@pytest.mark.usefixtures("built")
+def test_no_layer_of_ours_tells_when_it_was_built() -> None:
+    """Whatever the clock of the other build said."""
     base = re.findall(r"^ARG PYTHON_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
     ours = entries(NAMES[0])[len(layers(base)) :]
-    names = {entry.name.rstrip("/") for layer in ours for entry in layer}
-    assert {"opt", "opt/venv", "srv", "srv/app"} <= names
-    assert {entry.changed for layer in ours for entry in layer} == {0}
-    files = [entry for layer in ours for entry in layer if not entry.link]
-    assert [entry.name for entry in files if entry.mode & 0o044 != 0o044] == [], "not readable by everybody"
+    files = [entry for layer in ours for entry in layer]
+    assert {"opt", "opt/venv", "srv", "srv/app"} <= {entry.name.rstrip("/") for entry in files}
+    assert {entry.changed for entry in files} == {0}
+    private = [entry.name for entry in files if not entry.link and entry.mode & 0o044 != 0o044]
+    assert private == [], "not readable by everybody"

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VERSION = "v9.8.7"
 
 
-def step(workflow: str, job: str, command: str, given: Mapping[str, str], *inherited: str) -> dict[str, str]:
+def step(workflow: str, job: str, command: str, given: dict[str, str], *inherited: str) -> dict[str, str]:
     """Run one step of a workflow; its environment must be all of what the workflow gives, and no more."""
     read: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / f"{workflow}.yaml").read_text())
     whole = read["jobs"][job]
@@ -53,9 +53,13 @@ def image(registry: str) -> dict[str, str]:
     return built | indexed
 
 
-def test_login_takes_the_token_from_the_job(registry: str) -> None:
+def test_login_takes_the_token_from_the_job(
+    registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     given = {"REGISTRY": registry, "VERSION": VERSION, "REGISTRY_USER": "nobody", "REGISTRY_TOKEN": "none"}
-    step("image", "build", "dev/ci/login", given)
+    step("image", "build", "dev/ci/login", given, "DOCKER_CONFIG")
+    assert registry.partition("/")[0] in (tmp_path / "config.json").read_text()
 
 
 def test_the_image_is_pulled_by_the_index_digest(image: dict[str, str]) -> None:
