@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts of the pipeline share. Each reads its settings from the environment, and works the same by hand.
 
 # fail WHAT: end with one line, shown in GitHub's summary, too.

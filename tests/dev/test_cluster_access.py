@@ -12,6 +12,8 @@ from threading import Thread
 
 import pytest
 
+from tests.faults.deploy.certificates import certificate_for
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "dev" / "ci" / "cluster_access.py"
 CLUSTER = {
@@ -78,11 +80,39 @@ def test_kubectl_is_told_how_to_get_a_token(tmp_path: Path, github: dict[str, st
     assert GitHub.asked == ["/token?api-version=2&audience=https%3A//cluster.test/x"]
 
 
-def test_the_real_kubectl_reads_it(tmp_path: Path) -> None:
-    config = tmp_path / "kubeconfig"
-    assert run(str(SCRIPT), KUBECONFIG=str(config), **CLUSTER).returncode == 0
-    kubectl = [str(ROOT / ".tools" / "kubectl"), "config", "current-context"]
-    assert run(*kubectl, KUBECONFIG=str(config)).stdout == "pipeline\n"
+class ApiServer(BaseHTTPRequestHandler):
+    """Answers anybody, and remembers as whom they came."""
+
+    came: list[str | None]
+
+    def do_GET(self) -> None:
+        self.came.append(self.headers["Authorization"])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        """Not in the tests' output."""
+
+
+def test_the_real_kubectl_comes_with_the_token(tmp_path: Path, github: dict[str, str]) -> None:
+    ApiServer.came = []
+    certificate = certificate_for("localhost", tmp_path / "tls")
+    config = str(tmp_path / "kubeconfig")
+    with HTTPServer(("127.0.0.1", 0), ApiServer) as server:
+        server.socket = certificate.context().wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        authority = base64.b64encode(certificate.file.read_bytes()).decode()
+        where = {"CLUSTER_SERVER": f"https://localhost:{server.server_port}", "CLUSTER_CA": authority}
+        assert run(str(SCRIPT), KUBECONFIG=config, **(CLUSTER | where)).returncode == 0
+        kubectl = str(ROOT / ".tools" / "kubectl")
+        home = {"HOME": str(tmp_path), "NO_PROXY": "localhost"}
+        asked = run(kubectl, "get", "--raw", "/readyz", KUBECONFIG=config, **home, **github)
+        server.shutdown()
+        thread.join()
+    assert asked.stdout == "ok", asked.stderr
+    assert ApiServer.came == [f"Bearer {TOKEN}"]
 
 
 def test_a_refusal_is_one_line_without_secrets(github: dict[str, str]) -> None:
