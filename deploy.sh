@@ -34,6 +34,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/image.sh"
 # shellcheck source=deploy/secrets.sh
 . "$root/deploy/secrets.sh"
+# shellcheck source=deploy/external_secret.sh
+. "$root/deploy/external_secret.sh"
 # shellcheck source=deploy/forward.sh
 . "$root/deploy/forward.sh"
 # shellcheck source=deploy/good_answers.sh
@@ -42,12 +44,16 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$root/deploy/answers.sh"
 # shellcheck source=deploy/candidate.sh
 . "$root/deploy/candidate.sh"
+# shellcheck source=deploy/candidate_examination.sh
+. "$root/deploy/candidate_examination.sh"
 # shellcheck source=deploy/replicas.sh
 . "$root/deploy/replicas.sh"
 # shellcheck source=deploy/release.sh
 . "$root/deploy/release.sh"
 # shellcheck source=deploy/watch.sh
 . "$root/deploy/watch.sh"
+# shellcheck source=deploy/trouble.sh
+. "$root/deploy/trouble.sh"
 # shellcheck source=deploy/entrance.sh
 . "$root/deploy/entrance.sh"
 # shellcheck source=deploy/smoke.sh

@@ -15,45 +15,33 @@ most_answers=1000
 #   shared   others ask, too: COUNT grows
 #   serving  of a version that may know less than this table: no errors of the server, and the digest
 ask_answers() {
-  local conduct=$1 digest=$2 row left status
-  local method path wanted times accept head pattern
-  shift 2
+  local conduct=$1 digest=$2 url=$3 method path wanted times accept head pattern body urls left i status
   answer_fault='' last_count=''
-  while read -r -u 4 row; do
-    read -r method path wanted times accept head pattern <<<"$row"
-    if [ -z "$method" ]; then continue; fi
+  while read -r -u 4 method path wanted times accept head pattern; do
     pattern=${pattern//DIGEST/${digest:-[^\"]*}} pattern=${pattern//ENVIRONMENT/$shown_environment}
+    case $method in
+      '') continue ;;
+      GET) body=() ;;
+      HEAD) body=(--head) ;;
+      # On a connection of its own: curl sends a request again when a kept one breaks, which would hide that.
+      *) body=(--request "$method" --data '' --header 'Content-Type:' --header 'Connection: close') ;;
+    esac
     for ((left = times < most_answers ? times : most_answers; left > 0; left -= answers_at_once)); do
-      status=0
-      ask_some "$conduct" "$method" "$path" "$wanted" $((left < answers_at_once ? left : answers_at_once)) \
-        "$accept" "$head" "$pattern" "$@" || status=$?
-      if [ "$status" -ne 0 ]; then return "$status"; fi
+      urls=() status=0
+      for ((i = 0; i < left && i < answers_at_once; i++)); do urls+=("$url$path"); done
+      ask_visitor "${@:4}" ${body[@]+"${body[@]}"} --header "Accept: $accept" --header 'Accept-Language: ja, fr-CH;q=0.5' --include --fail-early \
+        --write-out $'\n%{http_code}\036' "${urls[@]}" || status=$?
+      # For an answer that did not come, or not whole, curl writes a status, too.
+      if ! judge_answers "$conduct" "$wanted" "$pattern" "$head" && [ "$status" -eq 0 ]; then
+        answer_fault="$method $path: $answer_fault"
+        return "$((answer_unsure + 1))"
+      fi
+      if [ "$status" -ne 0 ]; then
+        answer_fault="$method $path: no answer within $slowest_answer s: $(last_words)"
+        return 2
+      fi
     done
   done 4<<<"$good_answers"
-}
-
-# ask_some CONDUCT METHOD PATH STATUS TIMES ACCEPT HEAD PATTERN URL CURL_OPTION...
-ask_some() {
-  local conduct=$1 method=$2 path=$3 wanted=$4 times=$5 accept=$6 head=$7 pattern=$8 url=$9 i status=0
-  shift 9
-  local urls=() body=()
-  for ((i = 0; i < times; i++)); do urls+=("$url$path"); done
-  case $method in
-    GET) ;;
-    HEAD) body=(--head) ;;
-    # On a connection of its own: curl sends a request again when a kept one breaks, which would hide that.
-    *) body=(--request "$method" --data '' --header 'Content-Type:' --header 'Connection: close') ;;
-  esac
-  ask_visitor "$@" ${body[@]+"${body[@]}"} --header "Accept: $accept" --header 'Accept-Language: ja, fr-CH;q=0.5' --include --fail-early \
-    --write-out $'\n%{http_code}\036' "${urls[@]}" || status=$?
-  # For an answer that did not come, or not whole, curl writes a status, too.
-  if ! judge_answers "$conduct" "$wanted" "$pattern" "$head" && [ "$status" -eq 0 ]; then
-    answer_fault="$method $path: $answer_fault"
-    return "$((answer_unsure + 1))"
-  fi
-  if [ "$status" -eq 0 ]; then return 0; fi
-  answer_fault="$method $path: no answer within $slowest_answer s: $(last_words)"
-  return 2
 }
 
 # ask_visitor CURL_ARGUMENT...: as a visitor does, into $work/reply.
@@ -62,67 +50,59 @@ ask_visitor() { try_once curl --disable --silent --show-error --globoff --max-ti
 # judge_answers CONDUCT STATUS PATTERN HEAD: of what is in $work/reply. Otherwise sets answer_fault and answer_unsure.
 judge_answers() {
   local verdict
-  verdict=$(
-    awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v expected_head="$4" -v last="$last_count" -v unsure_status='^(429|502|503|504)$' '
-      BEGIN { RS = "\036" }
-      function wrong(what, unsure) {
-        gsub(/[[:cntrl:]]+/, " ", what)
-        print "wrong", unsure + 0, what
-        bad = 1
-        exit
+  verdict=$(awk -v conduct="$1" -v wanted="$2" -v pattern="$3" -v expected_head="$4" -v last="$last_count" -v unsure_status='^(429|502|503|504)$' '
+    BEGIN { RS = "\036" }
+    function wrong(what, unsure) {
+      gsub(/[[:cntrl:]]+/, " ", what)
+      print "wrong", unsure + 0, what
+      bad = 1
+      exit
+    }
+    # The number that follows what stands before the word in the pattern.
+    function number_at(word,   before, rest) {
+      before = substr(pattern, 1, index(pattern, word) - 1)
+      match(body, before)
+      rest = substr(body, RSTART + RLENGTH)
+      match(rest, /^[0-9]+/)
+      return substr(rest, 1, RLENGTH) + 0
+    }
+    !/[^ \n]/ || $NF == "000" { next } # 000 is of an answer that did not come
+    {
+      status = $NF
+      body = substr($0, 1, length($0) - length(status) - 1)
+      blank = index(body, "\r\n\r\n")
+      head = tolower(substr(body, 1, blank))
+      body = substr(body, blank ? blank + 4 : 1)
+      shown = "«" substr(body, 1, 120) "»"
+      if (conduct == "serving") {
+        if (status >= 500) wrong("answer " NR " was " status ": " shown, status ~ unsure_status)
+        if (pattern !~ /sha256:/) next
       }
-      # The number that follows what stands before the word in the pattern.
-      function number_at(word,   before, rest) {
-        before = substr(pattern, 1, index(pattern, word) - 1)
-        match(body, before)
-        rest = substr(body, RSTART + RLENGTH)
-        match(rest, /^[0-9]+/)
-        return substr(rest, 1, RLENGTH) + 0
+      if (status != wanted)
+        wrong("answer " NR " was " status ", not " wanted ": " shown, status ~ unsure_status)
+      expected = pattern
+      sub(/COUNT|LAST/, "[0-9]+", expected)
+      if (head !~ expected_head) wrong("the head of answer " NR " does not match " expected_head)
+      if (body !~ expected) wrong("answer " NR " does not match " expected ": " shown)
+      if (pattern ~ /COUNT/) {
+        number = number_at("COUNT")
+        if (last != "" && number <= last) wrong("the counter says " number " after " last)
+        if (last != "" && conduct == "alone" && number != last + 1)
+          wrong("the counter says " number " after " last ", and nobody else was counted")
+        last = number
+      } else if (pattern ~ /LAST/ && last != "") {
+        number = number_at("LAST")
+        if (number < last || conduct == "alone" && number != last) wrong("the counter says " number " after " last)
       }
-      !/[^ \n]/ || $NF == "000" { next } # 000 is of an answer that did not come
-      {
-        status = $NF
-        body = substr($0, 1, length($0) - length(status) - 1)
-        blank = index(body, "\r\n\r\n")
-        head = tolower(substr(body, 1, blank))
-        body = substr(body, blank ? blank + 4 : 1)
-        shown = "«" substr(body, 1, 120) "»"
-        if (conduct == "serving") {
-          if (status >= 500) wrong("answer " NR " was " status ": " shown, status ~ unsure_status)
-          if (pattern !~ /sha256:/) next
-        }
-        if (status != wanted)
-          wrong("answer " NR " was " status ", not " wanted ": " shown, status ~ unsure_status)
-        expected = pattern
-        sub(/COUNT|LAST/, "[0-9]+", expected)
-        if (head !~ expected_head) wrong("the head of answer " NR " does not match " expected_head)
-        if (body !~ expected) wrong("answer " NR " does not match " expected ": " shown)
-        if (pattern ~ /COUNT/) {
-          number = number_at("COUNT")
-          if (last != "" && number <= last) wrong("the counter says " number " after " last)
-          if (last != "" && conduct == "alone" && number != last + 1)
-            wrong("the counter says " number " after " last ", and nobody else was counted")
-          last = number
-        } else if (pattern ~ /LAST/ && last != "") {
-          number = number_at("LAST")
-          if (number < last || conduct == "alone" && number != last) wrong("the counter says " number " after " last)
-        }
-      }
-      # %.0f: some awks print no more than six digits of a large number.
-      END { if (!bad) printf(last == "" ? "good \n" : "good %.0f\n", last) }
-    ' "$work/reply"
-  )
+    }
+    # %.0f: some awks print no more than six digits of a large number.
+    END { if (!bad) printf(last == "" ? "good \n" : "good %.0f\n", last) }
+  ' "$work/reply")
   case $verdict in
-    'good '*) last_count=${verdict#good } ;;
-    '')
-      answer_unsure=0 answer_fault="awk cannot read the pattern «$3» of deploy/good_answers.sh: correct it; the word must stand outside of brackets"
-      return 1
-      ;;
-    *)
-      answer_unsure=${verdict#wrong }
-      answer_fault=${answer_unsure#* }
-      answer_unsure=${answer_unsure%% *}
-      return 1
-      ;;
+    'good '*) last_count=${verdict#good } && return ;;
+    '') verdict="wrong 0 awk cannot read the pattern «$3» of deploy/good_answers.sh: correct it; the word must stand outside of brackets" ;;
   esac
+  verdict=${verdict#wrong }
+  answer_unsure=${verdict%% *} answer_fault=${verdict#* }
+  return 1
 }

@@ -4,7 +4,6 @@ action=deploy
 image_name='' image_tag='' project='' base_url='' environment=''
 namespace='' context='' values_file='' redis_values_file='' ingress_address=${DEPLOY_INGRESS-}
 platform='' timeout=300 build=yes candidate=yes assume_yes=no delete_data=no rollback_revision='' ca_file=''
-# The options that take a value, and the variable of each.
 declare -A option_variables=([--context]=context [--namespace]=namespace [--values]=values_file [--ca]=ca_file
   ["--redis-values"]=redis_values_file [--ingress]=ingress_address [--platform]=platform [--timeout]=timeout
   ["--rollback-to"]=rollback_revision)
@@ -105,15 +104,14 @@ check_dns_label() {
   if [ "${#2}" -gt "$3" ] || ! [[ $2 =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]]; then
     refuse "$1" "$2" "lower-case letters, digits and -, first a letter, last no -, at most $3 characters"
   fi
-  case $2 in
-    default | kube-*) refuse "$1" "$2" "a name of its own, not «default» or «kube-…»" ;;
-  esac
+  case $2 in default | kube-*) refuse "$1" "$2" "a name of its own, not «default» or «kube-…»" ;; esac
+  # YAML reads these as something else than text.
+  case $2 in y | n | yes | no | on | off | true | false | null) refuse "$1" "$2" "a name that is no truth value" ;; esac
 }
 
 check_options() {
-  local name port='[0-9]{1,5}'
+  local name address='([^]:/,[:space:]]+|\[[0-9a-fA-F:]+]):[0-9]{1,5}'
   [[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || refuse --timeout "$timeout" "whole seconds, 1 to 99999"
-  local address="([^]:/,[:space:]]+|\\[[0-9a-fA-F:]+]):$port"
   [[ -z $ingress_address || $ingress_address =~ ^$address(,$address)?$ ]] ||
     refuse --ingress "$ingress_address" "HOST:PORT, or HOST:PORT,HOST:PORT with that for TLS"
   [[ -z $rollback_revision || $rollback_revision =~ ^[1-9][0-9]{0,8}$ ]] || refuse --rollback-to "$rollback_revision" "the number of a revision"

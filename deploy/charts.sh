@@ -11,12 +11,10 @@ check_charts() {
   redis_release=$project-redis
   keep_charts
   render_service "$unknown_digest"
-  for told in redis-mode secret-mode secret-name secret-keys left-out; do
+  for told in redis-mode secret-mode secret-name secret-keys left-out drain-delay; do
     printf -v "${told//-/_}" '%s' "$(rendered_annotation "$told")"
   done
   shown_environment=$(rendered_annotation environment)
-  drain_delay=$(rendered_annotation drain-delay)
-  drain_delay=${drain_delay:-0}
   # An optional part whose kind the cluster does not have is no reason to stop, but one to say so.
   if [ -n "$left_out" ]; then warn "left out of the release: $left_out"; fi
   redis_values=(--values "$work/charts/redis/values-$environment.yaml")
@@ -52,17 +50,14 @@ render_service() {
 
 # render_candidate FILE VALUES...: the candidate's template of that name, into $work/FILE.yaml; with the release's values.
 render_candidate() {
-  local file=$1
-  shift
-  render_into "$file" "$project" "$work/charts" "${service_values[@]}" --show-only "templates/$file.yaml" "$@"
+  render_into "$1" "$project" "$work/charts" "${service_values[@]}" --show-only "templates/$1.yaml" "${@:2}"
 }
 
 # render_into FILE RELEASE CHART ARGUMENT...: what Helm would apply, into $work/FILE.yaml. Exit 6 if the values do not fit.
 render_into() {
   local file=$1 release=$2 chart=$3
-  shift 3
   try_once "${helm[@]}" template "$release" "$chart" --no-hooks \
-    --kube-version "$kubernetes_version" --api-versions "$api_versions" "$@" ||
+    --kube-version "$kubernetes_version" --api-versions "$api_versions" "${@:4}" ||
     fail 6 "the chart .helm${chart#"$work/charts"} cannot be rendered: $(last_words 20)" \
       "correct the values (.helm/values.yaml explains each), then run the same command again"
   cp "$work/reply" "$work/$file.yaml"
@@ -77,8 +72,7 @@ deployed_manifest() {
   cp "$work/reply" "$work/$1.$2.yaml"
 }
 
-# deployed_value VARIABLE REVISION SECTION NAME: a value that the service's deploy of that revision gave, into the
-# variable; empty if it gave none.
+# deployed_value VARIABLE REVISION SECTION NAME: what the service's deploy of that revision gave, or '', into the variable.
 deployed_value() {
   must_helm get values "$project" --revision "$2"
   reply=$(awk -v section="$3:" -v name="$4:" '
@@ -93,9 +87,6 @@ comparable() { sed '/^ *$/d' "$1"; }
 
 # deployment_of FILE: the lines of a manifest's Deployment, from its kind on.
 deployment_of() { awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind == "Deployment" && /[^ ]/' "$1"; }
-
-# pod_template FILE: of the Deployment, the lines from its pods' template on, to compare.
-pod_template() { deployment_of "$1" | sed -n '/^  template:/,$p'; }
 
 # replicas_of FILE: the number of pods that the Deployment asks for; empty where an autoscaler decides.
 replicas_of() { deployment_of "$1" | sed -n 's/^  replicas: *//p'; }

@@ -1,7 +1,7 @@
 # How the API server is asked. It may be away for moments (an upgrade of the control plane, a load balancer that
 # moves), which must not end a deploy half-way.
 
-kubectl=() helm=() helm_apply=() kubernetes_version='' api_versions=''
+kubectl=() helm=() helm_apply=() kubernetes_version='' api_versions='' reply=''
 patience=30
 
 # use_context: fix the context for the whole deploy, so that a switch in another terminal cannot redirect it.
@@ -25,8 +25,6 @@ is_unreachable() { ! grep -Eq 'admission webhook|calling webhook' "$work/error" 
 # is_denied: whether it failed over who asks.
 is_denied() { grep -Eq 'Unauthorized|\(Forbidden\)|must be logged in|the server has asked for the client to provide credentials' "$work/error"; }
 
-reply=''
-
 # try_once COMMAND...: run a program; its output goes to `reply`, its errors to the file $work/error.
 # Not a command substitution, because a signal would then have to wait for the program.
 try_once() {
@@ -36,8 +34,7 @@ try_once() {
   return "$status"
 }
 
-# try_ask ARGUMENTS...: kubectl into `reply`, again while the API server cannot be reached, for `patience` seconds.
-# try_helm ARGUMENTS...: the same with helm, for what changes nothing. The caller looks at the status.
+# try_ask, try_helm ARGUMENTS...: try_once, and again while the API server cannot be reached, for `patience` seconds.
 try_ask() { try_persistently "${kubectl[@]}" "$@"; }
 try_helm() { try_persistently "${helm[@]}" "$@"; }
 

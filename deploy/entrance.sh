@@ -119,7 +119,6 @@ ask_entrance() {
   ask_visitor "${entrance_options[@]}" --output /dev/null --write-out '%{http_code} %{redirect_url}' "$scheme://$1$first_path"
 }
 
-# To the ingress controller's pod.
 forward_to_controller() {
   local pod
   try_once kubectl --context "$context" get pods --all-namespaces -l app.kubernetes.io/component=controller --request-timeout 10s \

@@ -33,9 +33,7 @@ save_evidence() {
 
 # saved FILE COMMAND...: what cannot be had is no reason to stop, and leaves no file.
 saved() {
-  local file=$evidence/$1
-  shift
-  run "$@" 2>"$work/error" >"$file" || rm -f "$file"
+  run "${@:2}" 2>"$work/error" >"$evidence/$1" || rm -f "$evidence/$1"
 }
 
 masked() {

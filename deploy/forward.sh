@@ -2,8 +2,7 @@
 
 forward='' forward_address=''
 
-# start_forward NAMESPACE TARGET PORT: sets forward_address to the local end, as HOST:PORT. What went wrong otherwise
-# is in $work/error.
+# start_forward NAMESPACE TARGET PORT: sets forward_address to the local end, as HOST:PORT; or $work/error says why not.
 start_forward() {
   local ticks
   stop_forward

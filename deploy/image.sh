@@ -9,6 +9,7 @@ content='' asked_digest=''
 content_tag=''
 
 build_image() {
+  local id
   if [ "$build" = no ]; then
     note "not built (--no-build)"
     return
@@ -21,13 +22,10 @@ build_image() {
   run "$container_tool" build ${image_platform[@]+"${image_platform[@]}"} --iidfile "$work/image-id" \
     --build-arg "VERSION=$image_tag" --build-arg "GIT_COMMIT=$commit" --build-arg "COMMIT_TIME=$commit_time" "$root" >&3 ||
     fail 4 "the image $image_name:$image_tag could not be built" "see the output above; nothing was deployed"
-  content_tag=$(tag_of_image "$(<"$work/image-id")")
-}
-
-# tag_of_image IMAGE_ID: the user's tag, shortened to what fits, and the content's own name.
-tag_of_image() {
-  local id=${1#sha256:}
-  echo "${image_tag:0:100}-${id:0:12}"
+  id=$(<"$work/image-id")
+  id=${id#sha256:}
+  # The user's tag, shortened to what fits, and the content's own name.
+  content_tag=${image_tag:0:100}-${id:0:12}
 }
 
 # The last commit that touched what the image holds: a commit to the docs alone must not roll the pods.
@@ -48,7 +46,6 @@ find_commit() {
   fi
 }
 
-# content_checksum: names what the image is made of, without building it.
 content_checksum() {
   (
     cd "$root"

@@ -102,16 +102,12 @@ renew_lease() {
     read -r -t "$renew_seconds" || status=$?
     # Over 128: nothing came in time. Anything else: the parent has ended.
     if [ "$status" -le 128 ]; then exit 0; fi
-    renew_once || true
-    if [ -e "$work/lock-lost" ]; then kill -USR1 "$$" && exit 0; fi
+    # An error says nothing of who holds the lock: the API server may be away, or our write's reply was lost. Only a
+    # lease that can be read and is not ours is lost.
+    if replace_lease || ! peek_lease || is_ours; then continue; fi
+    echo "${lease_holder:-nobody: the lease was deleted}" >"$work/lock-lost" || true
+    kill -USR1 "$$" && exit 0
   done
-}
-
-# An error says nothing of who holds the lock: the API server may be away, or our write's reply was lost. Only a
-# lease that can be read and is not ours is lost.
-renew_once() {
-  if replace_lease || ! peek_lease || is_ours; then return; fi
-  echo "${lease_holder:-nobody: the lease was deleted}" >"$work/lock-lost"
 }
 
 # check_lock: before each change. A holder that lost the lock must not touch what another deploy changes.

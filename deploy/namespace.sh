@@ -1,8 +1,7 @@
-# The namespace: created with Pod Security labels and the environment's name; adopted only if empty or ours;
-# and what is installed there.
+# The namespace: made with Pod Security labels, adopted only if empty or ours; and what is installed there.
 
 prepare_namespace() {
-  local owner phase
+  local owner phase inhabitant
   must_ask get namespace "$namespace" --ignore-not-found -o \
     jsonpath='{.metadata.labels.deploy/project}/{.metadata.labels.deploy/environment} {.status.phase}'
   owner=${reply%% *} phase=${reply##* }
@@ -12,7 +11,17 @@ prepare_namespace() {
       note "created the namespace $namespace"
       ;;
     "$project/$environment") ;;
-    /) adopt_namespace ;;
+    /)
+      inhabitant=$(inhabitants)
+      inhabitant=${inhabitant%%$'\n'*}
+      # Somebody else's pods must not meet a stricter policy because of us.
+      if [ -n "$inhabitant" ]; then
+        fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
+          "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
+      fi
+      label_namespace
+      note "adopted the empty namespace $namespace"
+      ;;
     "$project/"*)
       fail 3 "the namespace «$namespace» is $project in «${owner#*/}», not in «$environment»" \
         "use another project name or --namespace for $environment"
@@ -24,7 +33,6 @@ prepare_namespace() {
   fi
 }
 
-# label_namespace: makes it, if it is not there.
 label_namespace() {
   cat >"$work/namespace.yaml" <<END
 apiVersion: v1
@@ -39,19 +47,6 @@ metadata:
     pod-security.kubernetes.io/audit: restricted
 END
   must_ask apply -f "$work/namespace.yaml"
-}
-
-# Somebody else's pods must not meet a stricter policy because of us.
-adopt_namespace() {
-  local inhabitant
-  inhabitant=$(inhabitants)
-  inhabitant=${inhabitant%%$'\n'*}
-  if [ -n "$inhabitant" ]; then
-    fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
-      "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
-  fi
-  label_namespace
-  note "adopted the empty namespace $namespace"
 }
 
 # inhabitants: what the namespace holds that neither Kubernetes nor this project put there, a line each, as kind/name.

@@ -1,9 +1,8 @@
 # What a deploy would change: rendered manifests against those of the last verified revision, which also shows what
 # would be removed. Nothing is built, pushed or written.
 
-plan_differs='' plan_is_impossible=''
-# The content that was deployed last, and the digest of its image.
-known_content=''
+# known_content is the checksum that was deployed last, and the digest of its image.
+plan_differs='' plan_is_impossible='' known_content=''
 
 # show_plan: for --plan, the differences on stdout; exit 20 if there are any, 6 if one cannot be made.
 show_plan() {
@@ -28,26 +27,20 @@ make_plan() {
     plan_differs=yes
     echo "# namespace $namespace: new" >>"$work/plan"
   fi
-  plan_image
-  if [ "$redis_mode" = bundled ]; then plan_release "$redis_release"; fi
-  plan_release "$project"
-}
-
-# The digest is known without a build only when the same content was deployed under the same tag before.
-plan_image() {
-  local checksum known
+  # The digest is known without a build only when the same content was deployed under the same tag before.
   read_record content
   known_content=$reply
-  read -r checksum known <<<"$reply"
   # What is pulled need not be what this folder holds.
   if [ "$build" = yes ]; then content=$(content_checksum); fi
-  if [ -n "$content" ] && [ "$checksum" = "$content" ] && [ -n "$known" ]; then
-    render_service "$known"
+  if [[ -n $content && $known_content == "$content "?* ]]; then
+    render_service "${known_content#* }"
     echo "# image $image_name:$image_tag: unchanged" >>"$work/plan"
   else
     plan_differs=yes
     echo "# image $image_name:$image_tag: its digest will be known after the build or pull" >>"$work/plan"
   fi
+  if [ "$redis_mode" = bundled ]; then plan_release "$redis_release"; fi
+  plan_release "$project"
 }
 
 plan_release() {

@@ -131,19 +131,18 @@ check_nobody_paused_it() {
 
 # Built for the nodes, which need not be of this machine's kind.
 choose_platform() {
-  local nodes=''
+  local nodes
   if [ -n "$platform" ]; then
     # On other nodes of a mixed cluster it could not start.
     node_architecture=${platform#linux/}
     node_architecture=${node_architecture%%/*}
   elif try_ask get nodes -o jsonpath='{range .items[*]}{.status.nodeInfo.architecture}{"\n"}{end}' && [ -n "$reply" ]; then
     nodes=$(sort -u <<<"$reply")
+    [[ $nodes != *$'\n'* ]] ||
+      fail 3 "the nodes have several architectures: ${nodes//$'\n'/, }" "say which one to build for: --platform linux/ARCH"
     platform=linux/$nodes
   else
     warn "the nodes cannot be listed: building for this machine's architecture (see --platform)"
   fi
-  case $nodes in
-    *$'\n'*) fail 3 "the nodes have several architectures: ${nodes//$'\n'/, }" "say which one to build for: --platform linux/ARCH" ;;
-  esac
   [ -z "$platform" ] || image_platform=(--platform "$platform")
 }

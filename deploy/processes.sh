@@ -1,7 +1,6 @@
 # Child processes, signals, and what is cleaned up at the end.
 
-child=''
-work=''
+child='' work=''
 
 # run COMMAND...: run a command so that a signal acts at once, not after the command has ended.
 # The command must be a program, not a function: TERM has to reach it and not a shell around it. Descriptor 9 tells
@@ -31,7 +30,6 @@ on_bug() {
   exit 1
 }
 
-# interrupted STATUS WHAT
 interrupted() {
   trap '' INT TERM HUP USR1
   stop_child

@@ -55,8 +55,6 @@ restorable() {
 }
 
 record_key() { if [ "$1" = "$project" ]; then echo service; else echo redis; fi; }
-
-# read_record KEY, into `reply`.
 read_record() { must_ask get configmap "$project-deploy" --ignore-not-found -o jsonpath="{.data.$1}"; }
 
 # write_record KEY VALUE

@@ -70,7 +70,6 @@ note_room() {
 # apply_release RELEASE CHART VALUES...: after render. Nothing is applied when nothing would change.
 apply_release() {
   local release=$1 chart=$2 before status=0
-  shift 2
   read_revisions "$release"
   before=${newest[$release]}
   if [ -n "$before" ]; then difference_or_refusal "$release" || status=$?; fi
@@ -84,7 +83,7 @@ apply_release() {
   recover_pending "$release"
   before=${newest[$release]}
   changing=$release
-  upgrade_release "$release" "$chart" "$@" || apply_failed "$release" "$before"
+  upgrade_release "$release" "$chart" "${@:3}" || apply_failed "$release" "$before"
   changes+=("$release")
 }
 
@@ -101,20 +100,17 @@ difference_or_refusal() {
 
 # upgrade_release RELEASE CHART VALUES...: again when the API server was away, which leaves the release pending.
 upgrade_release() {
-  local release=$1 chart=$2 tries status
-  shift 2
+  local release=$1 chart=$2 tries
   # Helm compares with the newest revision that it calls deployed.
   keep_replicas "$release" "$work/$release.yaml" "$(awk '$3 == "deployed" { number = $1 } END { print number }' <<<"${revisions[$release]}")"
   for tries in 3 2 1; do
-    status=0
-    try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} \
+    if try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} \
       --history-max "$(history_limit "$release")" \
-      --description "$image_name:$image_tag ${asked_digest:7:12} by $lock_identity" "$@" || status=$?
-    if [ "$status" -eq 0 ]; then
+      --description "$image_name:$image_tag ${asked_digest:7:12} by $lock_identity" "${@:3}"; then
       applied[$release]=$(sed -n 's/^REVISION: //p' <<<"$reply")
       return 0
     fi
-    if ! is_unreachable || [ "$tries" -eq 1 ]; then return "$status"; fi
+    if ! is_unreachable || [ "$tries" -eq 1 ]; then return 1; fi
     note "the API server was away, trying again: $(last_words)"
     must_ask get --raw /version
     check_lock
@@ -138,9 +134,8 @@ apply_failed() {
 
 # recover_pending RELEASE: a deploy that was killed leaves its release pending, and Helm refuses to touch it.
 recover_pending() {
-  local release=$1 state=${newest_status[$1]} target advice
+  local release=$1 state=${newest_status[$1]} target advice="helm --kube-context $context -n $namespace history $1"
   case $state in pending-* | uninstalling) ;; *) return 0 ;; esac
-  advice="helm --kube-context $context -n $namespace history $release"
   target=$(restorable "$release")
   # An installation that failed half-way may serve all the same.
   case $state in pending-upgrade | pending-rollback)

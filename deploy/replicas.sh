@@ -1,7 +1,6 @@
 # The number of pods when the autoscaler is turned on. Helm then sees that the new manifest has no `replicas` where
 # the old one had, and takes the field away: Kubernetes puts 1 in its place, and all pods but one end at once. With the
-# field gone from Helm's record of the old manifest, too, Helm leaves it alone (`kubectl apply edit-last-applied` is
-# the same for kubectl).
+# field gone from Helm's record of the old manifest, too, Helm leaves it alone.
 
 # keep_replicas RELEASE FILE REVISION: before Helm applies this manifest, which it compares with that revision's.
 keep_replicas() {

@@ -1,7 +1,6 @@
 # The smoke test: does this version answer where its users are, and well?
 
-smoke_seconds=${DEPLOY_SMOKE_SECONDS:-45} smoke_tries=3
-smoke_fault=''
+smoke_seconds=${DEPLOY_SMOKE_SECONDS:-45} smoke_tries=3 smoke_fault=''
 # Whether the entrance answered well before the change; empty when nothing was there to answer.
 entrance_was_good=''
 

@@ -24,6 +24,9 @@ uninstall_releases() {
     note "uninstalled $release"
   done
   remove_candidate
+  must_ask delete networkpolicies "$project-candidate" --ignore-not-found
+  # A deploy that was killed may have left it, and its Secret goes with it.
+  case ,$api_versions in *,external-secrets.io/*) must_ask delete externalsecrets.external-secrets.io "$project-candidate" --ignore-not-found ;; esac
   must_ask delete configmap "$project-deploy" --ignore-not-found
   if [ "$delete_data" = yes ]; then delete_data; else note "kept: the volume and the Secret of Redis (--delete-data removes them)"; fi
 }

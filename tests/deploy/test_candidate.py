@@ -5,7 +5,8 @@ import pytest
 from tests.deploy.rollouts import deployment
 from tests.deploy.shell import Done, Reply, Shell, failure
 
-FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
+FILES = ["charts", "record", "lock", "forward", "evidence", "watch", "trouble"]
+FILES += ["candidate", "candidate_examination"]
 POD = "kind: Deployment\nspec:\n  replicas: {}\n  template:\n    image: {}\n"
 
 
@@ -144,7 +145,7 @@ def test_no_node_for_the_candidate_is_not_its_fault(shell: Shell) -> None:
     ],
 )
 def test_a_candidate_that_cannot_be_made(error: str, status: int, why: str, shell: Shell) -> None:
-    shell.stub("kubectl", {"create": failure(error), "get pod": "uid"})
+    shell.stub("kubectl", {"create": failure(error), "delete networkpolicies": ""})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n")
     done = shell.run("render_candidate() { :; }; make_candidate", *FILES)
     assert done.status == status, done
@@ -163,7 +164,8 @@ def test_a_candidate_that_cannot_be_made(error: str, status: int, why: str, shel
 def test_its_service_account_is_there_before_it(reply: str | Reply, status: int, shell: Shell) -> None:
     """The first deploy with one, or with another name: no release has brought it yet."""
     pod = f"create -f {shell.work}/candidate.yaml"
-    shell.stub("kubectl", {f"create -f {shell.work}/serviceaccount.yaml": reply, pod: "", "get pod": "uid"})
+    account = f"create -f {shell.work}/serviceaccount.yaml"
+    shell.stub("kubectl", {account: reply, pod: "", "delete networkpolicies": ""})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n---\nkind: ServiceAccount\n")
     done = shell.run("render_candidate() { :; }; make_candidate", *FILES)
     assert done.status == status, done
@@ -172,8 +174,21 @@ def test_its_service_account_is_there_before_it(reply: str | Reply, status: int,
     assert [pod in call for call in made[1:]] == ([True] if status == 0 else [])
 
 
+@pytest.mark.parametrize(
+    ("policy", "calls"),
+    [("kind: NetworkPolicy\n", ["apply", "create"]), ("", ["delete", "create"])],
+    ids=["with policies", "without"],
+)
+def test_its_policy_is_there_before_it(policy: str, calls: list[str], shell: Shell) -> None:
+    """One that was left by a deploy with policies must not confine it in a deploy without."""
+    shell.stub("kubectl", {"create": "", "apply": "", "delete networkpolicies shop-candidate": ""})
+    (shell.work / "shop.yaml").write_text(f"kind: Deployment\n---\n{policy}")
+    shell.says("render_candidate() { :; }; make_candidate", *FILES)
+    assert [call.split()[0] for call in shell.calls("kubectl")] == calls
+
+
 def test_an_account_that_is_not_the_releases_is_not_made(shell: Shell) -> None:
-    shell.stub("kubectl", {"create": "", "get pod": "uid"})
+    shell.stub("kubectl", {"create": "", "delete networkpolicies": ""})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n")
     shell.says("render_candidate() { :; }; make_candidate", *FILES)
     assert len(shell.calls("kubectl", "create")) == 1
@@ -252,7 +267,6 @@ def test_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:
             "delete pod": forbidden,
         },
     )
-    files = ["charts", "record", "lock", "forward", "evidence", "watch", "candidate"]
     call = "render_service() { :; }; test_candidate"
-    done = shell.run(call, *files, lock_identity="me", asked_digest="", candidate="no")
+    done = shell.run(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
     assert done.status == 0, done.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from tests.deploy.shell import Done, Reply, Shell, failure
 
-FILES = ["charts", "record", "lock", "forward", "watch", "candidate", "secrets", "release"]
+FILES = ["charts", "record", "lock", "forward", "candidate", "secrets", "external_secret", "release"]
 KIND = "externalsecrets.external-secrets.io"
 APPLY = "apply -f"
 OLD, NEW = "2-old", "2-new"

@@ -181,7 +181,9 @@ def test_a_pod_that_was_restarted_long_ago_is_not_this_deploys(shell: Shell) -> 
     service_failed() { echo "$*"; exit 42; }
     deploy_service; watch_service; smoke_service
     """
-    done = shell.run(call, "charts", "record", "release", "watch", asked_digest="sha256:ab", content="")
+    done = shell.run(
+        call, "charts", "record", "release", "watch", "trouble", asked_digest="sha256:ab", content=""
+    )
     assert done.status == 0, done.stdout
 
 

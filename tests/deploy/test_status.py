@@ -5,6 +5,7 @@ import pytest
 from tests.deploy.rollouts import deployment
 from tests.deploy.shell import Shell, failure
 
+FILES = ["record", "lock", "watch", "trouble", "entrance", "status"]
 KNOWN = {"redis_release": "shop-redis", "base_url": "shop.test", "image_name": "visits", "image_tag": "1.0"}
 
 
@@ -13,9 +14,7 @@ def status(shell: Shell, **replies: str) -> dict[str, str]:
     shell.stub(
         "kubectl", {**{name.replace("_", " "): one for name, one in replies.items()}, **answers, "get": ""}
     )
-    said = shell.says(
-        "show_status", "record", "lock", "watch", "entrance", "status", asked_digest="sha256:ab", **KNOWN
-    )
+    said = shell.says("show_status", *FILES, asked_digest="sha256:ab", **KNOWN)
     return {line[:16].strip(): line[17:] for line in said.splitlines()}
 
 
@@ -74,7 +73,7 @@ def test_history_of_nothing_is_refused(shell: Shell) -> None:
 
 def test_a_status_that_cannot_be_read_is_no_empty_one(shell: Shell) -> None:
     shell.stub("kubectl", {"get": failure("error: You must be logged in to the server (Unauthorized)")})
-    assert shell.run("show_status", "record", "lock", "watch", "status", asked_digest="", **KNOWN).status == 3
+    assert shell.run("show_status", *FILES, asked_digest="", **KNOWN).status == 3
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,11 @@ AWAY = "Unable to connect to the server: EOF"
 
 
 def uninstalled(
-    shell: Shell, found: str | Reply = "", delete_data: str = "yes", uninstall: str | Reply = ""
+    shell: Shell,
+    found: str | Reply = "",
+    delete_data: str = "yes",
+    uninstall: str | Reply = "",
+    api_versions: str = "v1,",
 ) -> Done:
     shell.stub(
         "kubectl",
@@ -29,6 +33,7 @@ def uninstalled(
         "delete_data": delete_data,
         "redis_release": "shop-redis",
         "patience": 0,
+        "api_versions": api_versions,
     }
     return shell.run("uninstall_releases", *FILES, **variables)
 
@@ -41,7 +46,14 @@ def test_all_goes_when_nothing_is_left(shell: Shell) -> None:
     done = uninstalled(shell)
     assert done.status == 0, done
     assert shell.calls("helm") == ["uninstall shop", "uninstall shop-redis"]
-    assert deleted(shell) == ["pod", "configmap", "persistentvolumeclaims", "secrets", "namespace"]
+    assert deleted(shell) == [
+        "pod",
+        "networkpolicies",
+        "configmap",
+        "persistentvolumeclaims",
+        "secrets",
+        "namespace",
+    ]
     assert shell.calls("kubectl", "delete persistentvolumeclaims -l app.kubernetes.io/instance=shop-redis ")
     assert shell.calls("kubectl", "delete secrets -l deploy/project=shop ")
 
@@ -56,9 +68,14 @@ def test_the_namespace_stays_when_anything_foreign_or_unseen_is_in_it(
     assert "namespace" not in deleted(shell)
 
 
+def test_what_a_killed_deploy_took_from_a_store_goes_too(shell: Shell) -> None:
+    uninstalled(shell, api_versions="v1,external-secrets.io/v1,")
+    assert "externalsecrets.external-secrets.io" in deleted(shell)
+
+
 def test_data_stays_unless_told_otherwise(shell: Shell) -> None:
     assert uninstalled(shell, delete_data="no").status == 0
-    assert deleted(shell) == ["pod", "configmap"]
+    assert deleted(shell) == ["pod", "networkpolicies", "configmap"]
 
 
 def test_a_try_whose_reply_was_lost_has_done_it(shell: Shell) -> None:

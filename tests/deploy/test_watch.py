@@ -5,6 +5,7 @@ import pytest
 from tests.deploy.rollouts import FIELDS, deployment, line, pod, replica_sets, stateful_set
 from tests.deploy.shell import ROOT, Reply, Shell, failure
 
+FILES = ["watch", "trouble"]
 CRASHING = "CrashLoopBackOff back-off 10s restarting failed container"
 SETS = replica_sets(old="1", new="2")
 MISSING_IMAGE = "ErrImagePull failed to pull image: manifest unknown"
@@ -18,7 +19,7 @@ def observed(shell: Shell, *moments: tuple[int, str], what: str = "deployment sh
     shell.stub("kubectl", {**events_of_pod, "logs": "the last words\n", "get": replies})
     # Unset first, a clock is a number that stands still.
     steps = [f"SECONDS={second}; observe {what}" for second, _ in moments]
-    return shell.says("\n".join(["since=()", "unset SECONDS", *steps, 'echo "$rollout_fault"']), "watch")
+    return shell.says("\n".join(["since=()", "unset SECONDS", *steps, 'echo "$rollout_fault"']), *FILES)
 
 
 def test_the_lines_have_the_fields_that_are_read() -> None:
@@ -100,7 +101,7 @@ def test_a_pod_that_had_no_room_before_has_none_after(least: str, said: str, she
     moments: list[str | Reply] = [deployment(available=2, all=left) + waits for left in (4, 4)]
     shell.stub("kubectl", {"get pod ": "uid", "get events": "", "get": moments})
     awaited = f'await_rollout deployment shop {least} && echo complete || echo "$rollout_fault"'
-    assert shell.says(f"unschedulable_seconds=0\n{awaited}", "watch").startswith(said)
+    assert shell.says(f"unschedulable_seconds=0\n{awaited}", *FILES).startswith(said)
 
 
 def test_a_quota_counts_when_it_lasts(shell: Shell) -> None:
@@ -117,7 +118,7 @@ def test_a_quota_of_the_version_before_does_not_count(shell: Shell) -> None:
 
 def numbers(shell: Shell, lines: str, call: str, what: str = "deployment shop") -> str:
     shell.stub("kubectl", {"get": lines})
-    return shell.says(f"observe {what}; {call}", "watch")
+    return shell.says(f"observe {what}; {call}", *FILES)
 
 
 @pytest.mark.parametrize(("asked", "least", "wanted"), [(1, 3, "3"), (4, 3, "4"), ("", 2, "2"), ("", 1, "1")])
@@ -174,7 +175,7 @@ def test_a_container_that_was_started_again_is_remembered(shell: Shell) -> None:
 def test_an_object_that_is_gone_is_not_observed(shell: Shell) -> None:
     assert numbers(shell, deployment() + SETS, "echo seen") == "seen"
     shell.stub("kubectl", {"get": SETS})
-    assert shell.says("observe deployment shop || echo gone", "watch") == "gone"
+    assert shell.says("observe deployment shop || echo gone", *FILES) == "gone"
 
 
 def awaited(shell: Shell, replies: list[str | Reply], **variables: object) -> tuple[int, str]:
@@ -183,7 +184,7 @@ def awaited(shell: Shell, replies: list[str | Reply], **variables: object) -> tu
     shell.stub("kubectl", {"get events": events, "get": replies})
     done = shell.run(
         'status=0; await_rollout deployment shop || status=$?; echo "$status $rollout_fault"',
-        "watch",
+        *FILES,
         **variables,
     )
     assert done.status == 0, done

@@ -1,4 +1,4 @@
-"""Projects to break: each worker installs one per Helm version, and every fault must leave it serving."""
+"""Projects to break: one is installed per Helm version, and every fault must leave it serving."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def make_deployment(
 
 @pytest.fixture(scope="session")
 def installed_by_helm(make_deployment: MakeDeployment) -> Callable[[int], Deployment]:
-    """The project of this worker and Helm version, installed when first asked for."""
+    """The project of this Helm version, installed when first asked for."""
     installed: dict[int, Deployment] = {}
 
     def install(helm: int) -> Deployment:
@@ -133,8 +133,7 @@ class Load(NamedTuple):
 
 STEADY = Load(visitors=18, least_a_second=20)
 BUSY = Load(visitors=80, least_a_second=100)
-"""For versions: what one answer in many shows must be seen. Two such lines at a time are too much for two
-cores, so most of them are in one file, and a file runs in one worker (`--dist loadfile`)."""
+"""For versions: what one answer in many shows must be seen. One line at a time is what two cores carry."""
 
 NOTHING_CHANGED = (2, 3, 4, 5)
 """The exit statuses that say so."""
