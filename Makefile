@@ -1,13 +1,20 @@
-# Everything here needs only make and Python 3.11 or newer; the rest is installed into .venv and .tools,
+# Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock audit actions sbom base clean
 
+# The versions that the pinned packages are built for.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && command -v $$p && break; done)
+# A .venv dies with its Python, and when its folder is moved. What is in it is made anew then.
+ifneq ($(wildcard .venv/python),)
+ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && test -x "$$(sed -n '1s/^\#!//p' .venv/bin/pip)" && echo alive),alive)
+$(shell rm -f .venv/python)
+endif
+endif
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(CURDIR)/.tools:$(PATH)
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+INSTALL := dev/install
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,25 +60,42 @@ faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive
 lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
 	dev/lock $(if $(UPGRADE),--upgrade)
 
+audit: .venv/audit ## Look the pinned packages up among the known vulnerabilities; what cannot be looked up fails
+	dev/audit
+
+actions: .venv/test ## Ask GitHub whether the pinned actions are what they say (GH_TOKEN)
+	dev/ci/actions
+
+IMAGE ?= $(error IMAGE is not set: make sbom IMAGE=registry.example.com/visits:1.0.0)
+sbom: .venv/test ## Write what is in the image IMAGE to sbom.cdx.json (CycloneDX)
+	@$(BIN)/python -m dev.sbom "$(IMAGE)" sbom.cdx.json
+
+base: ## Pin the base image that the pipeline builds on to what its tag names today
+	dev/ci/base
+
 clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
 
 .venv/python:
-	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer on PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; python3 is $$(python3 --version 2>&1 | tail -n 1)" >&2; exit 1; }
 	@echo "make: installing into .venv with $(PYTHON)" >&2
-	@$(PYTHON) -m venv .venv
+	@said=$$($(PYTHON) -m venv --clear .venv 2>&1) || { echo "make: $(PYTHON) cannot make .venv: $$(echo "$$said" | grep . | head -n 1); install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	@touch $@
 
 .venv/run: .venv/python requirements.txt dev/requirements-run.txt
-	@$(INSTALL) -r requirements.txt -r dev/requirements-run.txt
+	@$(INSTALL) requirements.txt dev/requirements-run.txt
 	@touch $@
 
 .venv/test: .venv/run dev/requirements-test.txt
-	@$(INSTALL) -r dev/requirements-test.txt
+	@$(INSTALL) dev/requirements-test.txt
 	@touch $@
 
 .venv/lock: .venv/python dev/requirements-lock.txt
-	@$(INSTALL) -r dev/requirements-lock.txt
+	@$(INSTALL) dev/requirements-lock.txt
+	@touch $@
+
+.venv/audit: .venv/python dev/requirements-audit.txt
+	@$(INSTALL) dev/requirements-audit.txt
 	@touch $@
 
 .tools/done: .venv/python dev/requirements-tools.txt dev/tools.py

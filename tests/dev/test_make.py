@@ -1,0 +1,125 @@
+"""What `make` says on a machine that lacks something: one line, and none of it half done."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDER = '#!/bin/sh\necho "$@" >>"$0.calls"\nmkdir -p .venv\n'
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with nothing installed, and a python that only notes what it is told."""
+    folder = tmp_path / "checkout"
+    (folder / "dev").mkdir(parents=True)
+    shutil.copy(ROOT / "Makefile", folder)
+    shutil.copy(ROOT / "dev" / "install", folder / "dev")
+    script(folder / "recorder", RECORDER)
+    return folder
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def make(checkout: Path, *arguments: str, path: str = "/usr/bin:/bin") -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": path, "HOME": str(checkout)}
+    command = ["/usr/bin/env", "make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+
+def told(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Without the line in which make itself names the target."""
+    return [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+
+
+@pytest.mark.parametrize("version", ["3.9.18", "3.14.2"])
+def test_a_python_that_the_packages_are_not_built_for(checkout: Path, version: str) -> None:
+    """Its own answer to what make asks is taken from the numbers in this test."""
+    binaries = checkout / "bin"
+    binaries.mkdir()
+    answer = f"echo 'Python {version}'"
+    for name in ["python3", "python3.13", "python3.12", "python3.11"]:
+        script(binaries / name, f"#!/bin/sh\ncase $1 in -c) exit 1 ;; --version) {answer} ;; esac\n")
+    done = make(checkout, "run", path=f"{binaries}:/usr/bin:/bin")
+    assert done.returncode != 0
+    assert told(done) == [f"make: needs Python 3.11, 3.12 or 3.13 on PATH; python3 is Python {version}"]
+    assert not (checkout / ".venv").exists()
+
+
+@pytest.mark.parametrize(("minor", "taken"), [(9, False), (11, True), (13, True), (14, False)])
+def test_which_python_is_taken(checkout: Path, minor: int, taken: bool) -> None:
+    """What make asks is answered by a real Python that says it is another version."""
+    binaries = checkout / "bin"
+    binaries.mkdir()
+    pretend = f"import sys; sys.version_info = (3, {minor}, 0, 'final', 0); exec(sys.argv[1])"
+    script(binaries / "python3", f'#!/bin/sh\nexec {sys.executable} -c "{pretend}" "$2"\n')
+    for name in ["python3.13", "python3.12", "python3.11"]:
+        script(binaries / name, "#!/bin/sh\nexit 1\n")
+    (checkout / "print.mk").write_text("include Makefile\nprint:\n\t@echo '$(PYTHON)'\n")
+    done = make(checkout, "-f", "print.mk", "print", path=f"{binaries}:/usr/bin:/bin")
+    assert done.stdout.strip() == (str(binaries / "python3") if taken else "")
+
+
+def installed(checkout: Path, python: str, first_line: str) -> None:
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    (checkout / ".venv" / "python").touch()
+    (checkout / ".venv" / "bin" / "python").symlink_to(python)
+    script(checkout / ".venv" / "bin" / "pip", f"{first_line}\n")
+
+
+@pytest.mark.parametrize(
+    ("python", "first_line", "dead"),
+    [
+        (sys.executable, f"#!{sys.executable}", False),
+        ("/removed/python3.11", "#!/removed/python3.11", True),
+        (sys.executable, "#!/moved/.venv/bin/python", True),
+    ],
+    ids=["alive", "its Python is gone", "its folder was moved"],
+)
+def test_a_dead_venv_is_made_anew(checkout: Path, python: str, first_line: str, dead: bool) -> None:
+    installed(checkout, python, first_line)
+    done = make(checkout, ".venv/python", "PYTHON=./recorder")
+    assert done.returncode == 0, done.stderr
+    calls = checkout / "recorder.calls"
+    assert (calls.read_text().split() if calls.exists() else []) == (
+        ["-m", "venv", "--clear", ".venv"] if dead else []
+    )
+
+
+def test_a_python_that_cannot_make_a_venv(checkout: Path) -> None:
+    script(checkout / "recorder", "#!/bin/sh\necho 'No module named venv'\nexit 1\n")
+    done = make(checkout, ".venv/python", "PYTHON=./recorder")
+    assert done.returncode != 0
+    assert told(done)[1:] == [
+        "make: ./recorder cannot make .venv: No module named venv;"
+        " install its venv module (Debian: python3-venv)"
+    ]
+    assert not (checkout / ".venv" / "python").exists()
+
+
+def test_no_package_index_is_one_line(checkout: Path) -> None:
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    script(checkout / ".venv" / "bin" / "python", f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (checkout / "wanted.txt").write_text(f"not-installed==1.0 --hash=sha256:{'0' * 64}\n")
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:1/simple", "PIP_CONFIG_FILE": os.devnull}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(checkout)} | nowhere
+    done = subprocess.run(
+        ["dev/install", "wanted.txt"],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "make: cannot install wanted.txt: no package index answers;"
+        " check the network, or name your index in PIP_INDEX_URL\n"
+    )
