@@ -1,10 +1,18 @@
 # shellcheck shell=bash
 # What the scripts of the pipeline share. Each reads its settings from the environment, and works the same by hand.
 
-# fail WHAT: end with one line, shown in GitHub's summary, too.
+# The files that the image is made of, as deploy/image.sh has them.
+image_content=(app Dockerfile requirements.txt .dockerignore)
+
+# tell error|warning WHAT: one line, shown in GitHub's summary, too. The output may be kept by who called.
+tell() {
+  if [ -n "${GITHUB_ACTIONS-}" ]; then printf '::%s::%s\n' "$1" "$2" >&2; fi
+  printf '%s: %s\n' "${0#./}" "$2" >&2
+}
+
+# fail WHAT: end with one line.
 fail() {
-  if [ -n "${GITHUB_ACTIONS-}" ]; then printf '::error::%s\n' "$*"; fi
-  printf '%s: %s\n' "${0#./}" "$*" >&2
+  tell error "$*"
   exit 1
 }
 
@@ -19,6 +27,25 @@ need() {
 # output NAME VALUE: for the jobs after this one, and for a person.
 output() {
   printf '%s=%s\n' "$1" "$2" | tee -a "${GITHUB_OUTPUT:-/dev/null}"
+}
+
+# content_commit FORMAT: of the last commit that touched what the image is made of.
+content_commit() {
+  [ "$(git rev-parse --is-shallow-repository)" = false ] ||
+    fail "this is a shallow clone: the commit that the image is of cannot be told (fetch-depth: 0)"
+  git log -1 --format="$1" -- "${image_content[@]}"
+}
+
+# image_tag: VERSION, without the v of a git tag. Without a VERSION the image is named by the commit of its content, so
+# that a commit to the docs alone gives the same image again.
+image_tag() {
+  local commit
+  if [ -n "${VERSION-}" ]; then
+    printf '%s\n' "${VERSION#v}"
+  else
+    commit=$(content_commit %H) || return
+    printf 'commit-%s\n' "${commit:0:12}"
+  fi
 }
 
 # digest_of TEXT: the digest that docker or helm told last.

@@ -1,6 +1,7 @@
 """The pipeline's scripts, with stubs for docker, helm, cosign and gh. With the real ones: tests/e2e."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,8 +39,7 @@ class Pipeline:
         (self.checkout / "app" / "__init__.py").touch()
         self.git("init", "--quiet")
         self.git("add", "--all")
-        who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
-        self.git(*who, "commit", "--quiet", "--message", "one")
+        self.commit()
         self.bin.mkdir()
         text = STUB.replace("IMAGE_ID", OTHER).replace("OTHER", OTHER).replace("DIGEST", DIGEST)
         for program in ["docker", "helm", "cosign", "gh"]:
@@ -49,6 +49,10 @@ class Pipeline:
     def git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self.checkout), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def commit(self) -> None:
+        who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
+        self.git(*who, "commit", "--quiet", "--allow-empty", "--message", "one more")
 
     def run(self, script: str, **settings: str) -> subprocess.CompletedProcess[str]:
         path = f"{self.bin}:{os.environ['PATH']}"
@@ -111,6 +115,58 @@ def test_an_image_is_named_by_its_digest(pipeline: Pipeline) -> None:
     assert {f"SOURCE_DATE_EPOCH={seconds}", "BUILDX_NO_DEFAULT_ATTESTATIONS=1"} <= set(environment)
 
 
+def test_without_a_version_the_image_is_named_by_what_is_in_it(pipeline: Pipeline) -> None:
+    """A commit to the docs alone builds the same image again: no pod rolls for it."""
+    content = pipeline.git("rev-parse", "HEAD")
+    pipeline.commit()
+    assert pipeline.git("rev-parse", "HEAD") != content
+    pipeline.outputs("image", VERSION="")
+    tag, name = f"commit-{content[:12]}", "registry.test/team/repository/visits"
+    assert f" --build-arg VERSION={tag} --build-arg GIT_COMMIT={content} " in pipeline.told()[1]
+    assert pipeline.told()[-1] == f"docker push {name}:{tag}-arm64"
+    pipeline.notes.unlink()
+    pipeline.outputs("index", VERSION="", DIGESTS=DIGEST)
+    assert pipeline.told()[-1] == f"docker manifest push --purge {name}:{tag}"
+
+
+def test_what_the_image_holds_is_the_same_list_for_deploy_sh() -> None:
+    held = re.compile(r"^image_content=\((.*)\)$", re.MULTILINE)
+    lists = [held.findall((ROOT / file).read_text()) for file in ["dev/ci/lib.sh", "deploy/image.sh"]]
+    assert lists[0] == lists[1] != []
+
+
+def test_uncommitted_changes_are_not_built_under_a_commits_name(pipeline: Pipeline) -> None:
+    (pipeline.checkout / "app" / "new.py").touch()
+    done = pipeline.run("image")
+    assert done.returncode == 1
+    assert "app/new.py" in done.stderr
+    assert not pipeline.notes.exists()
+
+
+@pytest.mark.parametrize("script", ["image", "index", "charts"])
+def test_a_registry_that_tells_no_digest_ends_the_job(pipeline: Pipeline, script: str) -> None:
+    """The jobs after it would go on with one image fewer."""
+    for program in ["docker", "helm"]:
+        stub = pipeline.bin / program
+        stub.write_text(re.sub(r"(?m)^  (push|\"manifest push\")\*.*\n", "", stub.read_text()))
+    done = pipeline.run(script, DIGESTS=DIGEST)
+    assert (done.returncode, "told no digest" in done.stderr) == (1, True)
+    assert "=" not in done.stdout
+
+
+def test_github_is_told_why_also_where_the_output_is_kept(pipeline: Pipeline) -> None:
+    (pipeline.checkout / "CHANGELOG.md").touch()
+    done = pipeline.run("release", SUBJECTS=f"a@{DIGEST}", GITHUB_ACTIONS="true")
+    assert done.returncode == 1
+    assert "::error::CHANGELOG.md says nothing under ## [1.2.3]" in done.stderr
+
+
+def test_a_base_that_is_not_pinned_is_told(pipeline: Pipeline) -> None:
+    assert "::warning::" in pipeline.run("image", GITHUB_ACTIONS="true").stderr
+    pipeline.run("base")
+    assert "::warning::" not in pipeline.run("image", GITHUB_ACTIONS="true").stderr
+
+
 def test_a_pinned_base_is_not_asked_for(pipeline: Pipeline) -> None:
     assert pipeline.run("base").returncode == 0
     assert f"PYTHON_DIGEST={OTHER}\n" in (pipeline.checkout / "dev" / "ci" / "base-image").read_text()
@@ -119,13 +175,13 @@ def test_a_pinned_base_is_not_asked_for(pipeline: Pipeline) -> None:
     assert pipeline.told()[0].startswith("docker build ")
 
 
-def test_a_shallow_clone_builds_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("script", "version"), [("image", "v1.2.3"), ("index", "")])
+def test_a_shallow_clone_names_nothing(pipeline: Pipeline, tmp_path: Path, script: str, version: str) -> None:
     shallow = tmp_path / "shallow"
-    two = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "commit", "--allow-empty"]
-    pipeline.git(*two, "--quiet", "--message", "two")
+    pipeline.commit()
     pipeline.git("clone", "--quiet", "--depth", "1", f"file://{pipeline.checkout}", str(shallow))
     pipeline.checkout = shallow
-    done = pipeline.run("image")
+    done = pipeline.run(script, VERSION=version, DIGESTS=DIGEST)
     assert done.returncode == 1
     assert "shallow clone" in done.stderr
     assert not pipeline.notes.exists()
