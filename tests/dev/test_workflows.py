@@ -119,8 +119,53 @@ def test_one_action_has_one_commit_everywhere() -> None:
     assert {name for name, _ in used} == set(re.findall(r"^\| `([\w-]+/[\w-]+)` \|", DOCS, re.MULTILINE))
 
 
+def jobs_of(name: str) -> dict[str, Any]:
+    jobs = workflow(ROOT / ".github" / "workflows" / f"{name}.yaml")["jobs"]
+    assert isinstance(jobs, dict)
+    return jobs
+
+
+def waits_for(jobs: dict[str, Any], name: str) -> set[str]:
+    """All jobs that must have succeeded before this one begins."""
+    needed = jobs[name].get("needs", [])
+    direct = {needed} if isinstance(needed, str) else set(needed)
+    return direct.union(*(waits_for(jobs, one) for one in direct))
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"), [("deploy", {"staging", "prod"}), ("release", {"image", "charts", "publish"})]
+)
+def test_nothing_leaves_untested(name: str, ends: set[str]) -> None:
+    """A tag may name a commit that never was on main."""
+    jobs = jobs_of(name)
+    assert jobs["test"]["uses"] == "./.github/workflows/test.yaml"
+    for end in ends:
+        assert "test" in waits_for(jobs, end), end
+        assert "if" not in jobs[end], "it would begin after a failure, too"
+
+
+def test_an_older_commit_does_not_overtake_a_newer_one() -> None:
+    jobs = jobs_of("deploy")
+    assert jobs["image"]["concurrency"] == {"group": "deploy-image", "cancel-in-progress": False}
+    # The tests are of one duration only on average.
+    assert "test" in waits_for(jobs, "image")
+    # A run that somebody starts by hand is of the branch that they choose.
+    for first in ["test", "image"]:
+        assert "github.ref == 'refs/heads/main'" in jobs[first]["if"]
+
+
+def test_what_names_a_commit_has_them_all() -> None:
+    """A shallow clone knows one commit, and would name that."""
+    naming = ("dev/ci/image", "dev/ci/index", "./deploy.sh", "make e2e", "make faults-deploy")
+    for path in WORKFLOWS:
+        for name, job in workflow(path)["jobs"].items():
+            listed = job.get("steps", [])
+            if any(step.get("run", "").startswith(naming) for step in listed):
+                assert listed[0]["with"].get("fetch-depth") == 0, f"{path.name}: {name}"
+
+
 def test_prod_gets_what_staging_ran() -> None:
-    jobs = workflow(ROOT / ".github" / "workflows" / "deploy.yaml")["jobs"]
+    jobs = jobs_of("deploy")
     staging, prod = (jobs[name]["steps"][-1] for name in ["staging", "prod"])
     assert staging["env"] == prod["env"]
     assert staging["run"].replace("staging", "prod") == prod["run"]
