@@ -3,14 +3,25 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock audit actions sbom base clean
 
-# The versions that the pinned packages are built for.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && command -v $$p && break; done)
-# A .venv dies with its Python, and when its folder is moved. What is in it is made anew then.
+# The versions that the pinned packages are built for; of these the image's first. A shim of pyenv refuses every version
+# but the chosen one, so its 3.13 is also looked for where it lies.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13.*/bin/python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c '$(SUPPORTED)' 2>/dev/null && command -v "$$p" && break; done)
+# PYTHON=python3.11 on the command line or in the environment, and nothing where it was found by the line above.
+ASKED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
+# A .venv dies with its Python, and when its folder is moved; and one of another version is not the one asked for. What
+# is in it is made anew then.
+MINOR := import sys; print(*sys.version_info[:2])
 ifneq ($(wildcard .venv/python),)
-ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && test -x "$$(sed -n '1s/^\#!//p' .venv/bin/pip)" && echo alive),alive)
+ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && test -x "$$(sed -n '1s/^\#!//p' .venv/bin/pip)" && \
+	{ test -z "$(ASKED)" || test "$$($(ASKED) -c '$(MINOR)' 2>/dev/null)" = "$$(.venv/bin/python -c '$(MINOR)')"; } && echo alive),alive)
 $(shell rm -f .venv/python)
 endif
+endif
+# A link in .tools dies with the program of the machine that it leads to.
+ifneq ($(shell find -L .tools -type l 2>/dev/null),)
+$(shell rm -f .tools/done)
 endif
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(CURDIR)/.tools:$(PATH)
@@ -77,7 +88,9 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
 
 .venv/python:
-	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11, 3.12 or 3.13 on PATH; python3 is $$(python3 --version 2>&1 | tail -n 1)" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
+		has=$$($(or $(PYTHON),python3) --version 2>/dev/null) || has="not found"; \
+		echo "make: needs Python 3.11, 3.12 or 3.13; $(or $(PYTHON),python3) is $$has" >&2; exit 1; }
 	@echo "make: installing into .venv with $(PYTHON)" >&2
 	@said=$$($(PYTHON) -m venv --clear .venv 2>&1) || { echo "make: $(PYTHON) cannot make .venv: $$(echo "$$said" | grep . | head -n 1); install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	@touch $@
@@ -98,6 +111,6 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 	@$(INSTALL) dev/requirements-audit.txt
 	@touch $@
 
-.tools/done: .venv/python dev/requirements-tools.txt dev/tools.py
+.tools/done: dev/requirements-tools.txt dev/tools.py | .venv/python
 	@$(BIN)/python -m dev.tools
 	@touch $@

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RECORDER = '#!/bin/sh\necho "$@" >>"$0.calls"\nmkdir -p .venv\n'
+# Which version it is, it answers as the Python of these tests.
+RECORDER = f"""#!/bin/sh
+if [ "$1" = -c ]; then exec {sys.executable} "$@"; fi
+echo "$@" >>"$0.calls"
+mkdir -p .venv
+"""
 
 
 @pytest.fixture
@@ -47,10 +52,18 @@ def test_a_python_that_the_packages_are_not_built_for(checkout: Path, version: s
     answer = f"echo 'Python {version}'"
     for name in ["python3", "python3.13", "python3.12", "python3.11"]:
         script(binaries / name, f"#!/bin/sh\ncase $1 in -c) exit 1 ;; --version) {answer} ;; esac\n")
-    done = make(checkout, "run", path=f"{binaries}:/usr/bin:/bin")
+    for target, given, named in [("run", [], "python3"), ("test", [f"PYTHON={binaries}/python3.11"], None)]:
+        done = make(checkout, target, *given, path=f"{binaries}:/usr/bin:/bin")
+        assert done.returncode != 0
+        program = named or f"{binaries}/python3.11"
+        assert told(done) == [f"make: needs Python 3.11, 3.12 or 3.13; {program} is Python {version}"]
+        assert not (checkout / ".venv").exists()
+
+
+def test_a_python_that_is_not_there(checkout: Path) -> None:
+    done = make(checkout, "run", "PYTHON=python3.99")
     assert done.returncode != 0
-    assert told(done) == [f"make: needs Python 3.11, 3.12 or 3.13 on PATH; python3 is Python {version}"]
-    assert not (checkout / ".venv").exists()
+    assert told(done) == ["make: needs Python 3.11, 3.12 or 3.13; python3.99 is not found"]
 
 
 @pytest.mark.parametrize(("minor", "taken"), [(9, False), (11, True), (13, True), (14, False)])
@@ -65,6 +78,18 @@ def test_which_python_is_taken(checkout: Path, minor: int, taken: bool) -> None:
     (checkout / "print.mk").write_text("include Makefile\nprint:\n\t@echo '$(PYTHON)'\n")
     done = make(checkout, "-f", "print.mk", "print", path=f"{binaries}:/usr/bin:/bin")
     assert done.stdout.strip() == (str(binaries / "python3") if taken else "")
+
+
+def test_a_python_of_pyenv_is_found_where_it_lies(checkout: Path) -> None:
+    """Its shim refuses every version but the chosen one."""
+    binaries, lies = checkout / "bin", checkout / ".pyenv" / "versions" / "3.13.7" / "bin"
+    for folder in [binaries, lies]:
+        folder.mkdir(parents=True)
+    script(binaries / "python3.13", "#!/bin/sh\nexit 127\n")
+    script(lies / "python3.13", "#!/bin/sh\nexit 0\n")
+    (checkout / "print.mk").write_text("include Makefile\nprint:\n\t@echo '$(PYTHON)'\n")
+    done = make(checkout, "-f", "print.mk", "print", path=f"{binaries}:/usr/bin:/bin")
+    assert done.stdout.strip() == str(lies / "python3.13")
 
 
 def installed(checkout: Path, python: str, first_line: str) -> None:
@@ -93,8 +118,21 @@ def test_a_dead_venv_is_made_anew(checkout: Path, python: str, first_line: str, 
     )
 
 
+@pytest.mark.parametrize(("asked", "anew"), [("the same", False), ("another", True)])
+def test_a_venv_of_another_version_than_asked_is_made_anew(checkout: Path, asked: str, anew: bool) -> None:
+    installed(checkout, sys.executable, f"#!{sys.executable}")
+    if asked == "another":
+        script(
+            checkout / "recorder",
+            RECORDER.replace("then exec", "then case $2 in *print*) echo 3.0; exit;; esac; exec"),
+        )
+    done = make(checkout, ".venv/python", "PYTHON=./recorder")
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "recorder.calls").exists() == anew
+
+
 def test_a_python_that_cannot_make_a_venv(checkout: Path) -> None:
-    script(checkout / "recorder", "#!/bin/sh\necho 'No module named venv'\nexit 1\n")
+    script(checkout / "recorder", "#!/bin/sh\n[ \"$1\" = -c ] && exit\necho 'No module named venv'\nexit 1\n")
     done = make(checkout, ".venv/python", "PYTHON=./recorder")
     assert done.returncode != 0
     assert told(done)[1:] == [
@@ -123,3 +161,14 @@ def test_no_package_index_is_one_line(checkout: Path) -> None:
         "make: cannot install wanted.txt: no package index answers;"
         " check the network, or name your index in PIP_INDEX_URL\n"
     )
+
+
+def test_a_link_to_a_tool_that_is_gone_is_made_anew(checkout: Path) -> None:
+    (checkout / ".tools").mkdir()
+    done_before = checkout / ".tools" / "done"
+    done_before.touch()
+    make(checkout, "help")
+    assert done_before.exists()
+    (checkout / ".tools" / "helm").symlink_to("/removed/helm")
+    make(checkout, "help")
+    assert not done_before.exists()
