@@ -104,9 +104,10 @@ def installed(checkout: Path, python: str, first_line: str) -> None:
     [
         (sys.executable, f"#!{sys.executable}", False),
         ("/removed/python3.11", "#!/removed/python3.11", True),
+        ("/bin/false", f"#!{sys.executable}", True),
         (sys.executable, "#!/moved/.venv/bin/python", True),
     ],
-    ids=["alive", "its Python is gone", "its folder was moved"],
+    ids=["alive", "its Python is gone", "its Python does not run", "its folder was moved"],
 )
 def test_a_dead_venv_is_made_anew(checkout: Path, python: str, first_line: str, dead: bool) -> None:
     installed(checkout, python, first_line)
