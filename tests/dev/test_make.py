@@ -111,9 +111,12 @@ def installed(checkout: Path, python: str, first_line: str) -> None:
 )
 def test_a_dead_venv_is_made_anew(checkout: Path, python: str, first_line: str, dead: bool) -> None:
     installed(checkout, python, first_line)
-    done = make(checkout, ".venv/python", "PYTHON=./recorder")
+    binaries = checkout / "bin"
+    binaries.mkdir()
+    script(binaries / "python3.13", RECORDER)
+    done = make(checkout, ".venv/python", path=f"{binaries}:/usr/bin:/bin")
     assert done.returncode == 0, done.stderr
-    calls = checkout / "recorder.calls"
+    calls = binaries / "python3.13.calls"
     assert (calls.read_text().split() if calls.exists() else []) == (
         ["-m", "venv", "--clear", ".venv"] if dead else []
     )
