@@ -136,6 +136,10 @@ def main(image: str, target: Path) -> None:
             if export.stdout is None:
                 raise AssertionError("a pipe was asked for")
             contents = read(export.stdout)
+        if export.returncode != 0:
+            sys.exit(
+                f"sbom: docker export failed, exit status {export.returncode}: {image} was not read to its end"
+            )
     finally:
         docker("rm", container)
     system = list(debian(contents))

