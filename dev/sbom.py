@@ -137,9 +137,7 @@ def main(image: str, target: Path) -> None:
                 raise AssertionError("a pipe was asked for")
             contents = read(export.stdout)
         if export.returncode != 0:
-            sys.exit(
-                f"sbom: docker export failed, exit status {export.returncode}: {image} was not read to its end"
-            )
+            sys.exit(f"sbom: docker export failed, exit status {export.returncode}: {image} is read in part")
     finally:
         docker("rm", container)
     system = list(debian(contents))

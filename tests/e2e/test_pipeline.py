@@ -3,10 +3,11 @@
 import json
 import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -76,8 +77,10 @@ def test_the_image_is_pulled_by_the_index_digest(image: dict[str, str]) -> None:
 def test_its_bill_of_materials_is_written(image: dict[str, str], registry: str) -> None:
     digest = image.get("amd64") or image["arm64"]
     given = {"REGISTRY": registry, "VERSION": VERSION, "IMAGE": f"{image['image']}@{digest}"}
+    target = ROOT / "sbom.cdx.json"
+    target.unlink(missing_ok=True)
     step("release", "sign", "make sbom", given)
-    components = json.loads((ROOT / "sbom.cdx.json").read_text())["components"]
+    components = json.loads(target.read_text())["components"]
     assert "tornado" in {one["name"] for one in components}
 
 
@@ -91,23 +94,84 @@ def test_the_charts_are_installed_from_the_registry(registry: str) -> None:
         assert yaml.safe_load(text)["version"] == VERSION.removeprefix("v")
 
 
-@pytest.fixture
-def promoted(cluster: Cluster) -> Iterator[Project]:
+@pytest.fixture(scope="module")
+def without_docker(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH with all that this machine has, but for docker and podman."""
+    folder = tmp_path_factory.mktemp("without-docker")
+    for place in os.environ["PATH"].split(os.pathsep):
+        for program in Path(place).iterdir() if Path(place).is_dir() else []:
+            link = folder / program.name
+            if program.name not in {"docker", "podman"} and not link.is_symlink():
+                link.symlink_to(program)
+    assert shutil.which("kubectl", path=str(folder))
+    assert not shutil.which("docker", path=str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def context() -> str:
+    command = ["kubectl", "config", "current-context"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Promoted(NamedTuple):
+    """A project, and what runs in its pods."""
+
+    project: Project
+    images: set[str]
+
+
+def running(project: Project) -> Promoted:
+    """What the pods of the service were told to run."""
+    selector, path = "app.kubernetes.io/name=visits", "jsonpath={.items[*].spec.containers[*].image}"
+    told = project.kubectl("get", "pods", "-l", selector, "-o", path)
+    return Promoted(project, set(told.split()))
+
+
+@pytest.fixture(scope="module")
+def staging(cluster: Cluster, image: dict[str, str], context: str, without_docker: str) -> Iterator[Promoted]:
+    """Deployed by the workflow's own step."""
     project = Project(cluster, f"visits-{secrets.token_hex(3)}")
-    yield project
-    project.delete()
-
-
-def test_staging_runs_the_digest_that_was_built(
-    promoted: Project, image: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DEPLOY_INGRESS", promoted.cluster.ingress)
-    context = subprocess.run(
-        ["kubectl", "config", "current-context"], check=True, capture_output=True, text=True
-    ).stdout.strip()
     given = {"KUBECONFIG": os.environ["KUBECONFIG"], "DEPLOY_CONTEXT": context}
     given |= {"IMAGE": image["image"], "DIGEST": image["digest"]}
-    given |= {"PROJECT": promoted.name, "BASE_URL": promoted.host}
-    step("deploy", "staging", "./deploy.sh", given, "DEPLOY_INGRESS")
-    pods = promoted.kubectl("get", "pods", "-l", "app.kubernetes.io/name=visits", "-o", "jsonpath={..image}")
-    assert f"{image['image']}@{image['digest']}" in pods.split()
+    given |= {"PROJECT": project.name, "BASE_URL": project.host}
+    with pytest.MonkeyPatch.context() as machine:
+        machine.setenv("PATH", without_docker)
+        machine.setenv("DEPLOY_INGRESS", cluster.ingress)
+        try:
+            step("deploy", "staging", "./deploy.sh", given, "DEPLOY_INGRESS")
+            yield running(project)
+        finally:
+            project.delete()
+
+
+def test_staging_runs_the_digest_that_was_built(staging: Promoted, image: dict[str, str]) -> None:
+    assert staging.images == {f"{image['image']}@{image['digest']}"}
+
+
+def test_prod_runs_stagings_digest(
+    staging: Promoted, context: str, without_docker: str, tmp_path: Path
+) -> None:
+    """The workflow's step for prod, on a cluster without certificates and with a Redis of one pod."""
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        yaml.safe_dump({"ingress": {"plainHTTP": "allowed"}, "redis": {"singlePod": "allowed"}})
+    )
+    cluster = staging.project.cluster
+    prod = Project(cluster, f"visits-{secrets.token_hex(3)}")
+    (reference,) = staging.images
+    command = ["./deploy.sh", reference, prod.name, prod.host, "prod", "--values", str(values)]
+    environment = os.environ | {"PATH": without_docker, "DEPLOY_CONTEXT": context}
+    try:
+        done = subprocess.run(
+            [*command, "--ingress", cluster.ingress],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert running(prod).images == staging.images
+    finally:
+        prod.delete()
