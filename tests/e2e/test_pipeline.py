@@ -16,6 +16,12 @@ from tests.e2e.cluster import Cluster, Project
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "v9.8.7"
+SMALL_PROD = {
+    "ingress": {"plainHTTP": "allowed"},
+    "redis": {"singlePod": "allowed"},
+    "resources": {"requests": {"cpu": "25m", "memory": "64Mi"}},
+    "autoscaling": {"maxReplicas": 3},
+}
 
 
 def step(workflow: str, job: str, command: str, given: dict[str, str], *inherited: str) -> dict[str, str]:
@@ -154,9 +160,7 @@ def test_prod_runs_stagings_digest(
 ) -> None:
     """The workflow's step for prod, on a cluster without certificates and with a Redis of one pod."""
     values = tmp_path / "values.yaml"
-    values.write_text(
-        yaml.safe_dump({"ingress": {"plainHTTP": "allowed"}, "redis": {"singlePod": "allowed"}})
-    )
+    values.write_text(yaml.safe_dump(SMALL_PROD))
     cluster = staging.project.cluster
     prod = Project(cluster, f"visits-{secrets.token_hex(3)}")
     (reference,) = staging.images
