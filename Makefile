@@ -33,7 +33,7 @@ help: ## List the commands
 run: .venv/run ## Serve on http://localhost:8000, with an embedded Valkey unless REDIS_HOST or REDIS_URL is set
 	@exec $(BIN)/python -m dev.run
 
-test: .venv/test .tools/done lint ## All tests that need no cluster
+test: .venv/test .tools/done lint ## All tests that need no cluster (PYTHON=python3.11: with that one)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/test .tools/done ## Formatting, linters, types
