@@ -25,7 +25,7 @@ from tests.deploy.pod_security import violations
 CANDIDATE: Values = {"candidate": {"enabled": True}}
 
 
-def candidate(values: Values | None = None, environment: str = "dev", helm: str = "helm") -> Document:
+def candidate(values: Values | None = None, environment: str = "dev", helm: str = HELMS[0]) -> Document:
     (found,) = [
         one
         for one in documents(SERVICE, environment, merged(values or {}, CANDIDATE), helm)
