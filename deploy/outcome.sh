@@ -52,15 +52,16 @@ tell_outcome() {
   case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify "$2" ;; esac
 }
 
-# notify DOCUMENT: a program with arguments, no shell's line; it must not keep the deploy from ending, nor change its
-# status. It gets none of our descriptors: whoever reads our output would wait for what it starts.
+# notify DOCUMENT: to a program with arguments, no shell's line. With a descriptor of ours it could hold up who reads us.
 notify() {
   local command said=$work/notify deadline=$((SECONDS + notify_seconds))
   read -r -a command <<<"$DEPLOY_NOTIFY"
   : 2>/dev/null >"$said" || said=/dev/null
+  set -m
   (trap - INT TERM HUP USR1 PIPE && exec "${command[@]}") < <(printf '%s\n' "$1") >"$said" 2>&1 3>&- 9>&- &
+  set +m
   while kill -0 "$!" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
-  kill -KILL "$!" 2>/dev/null || true
+  if kill -0 "$!" 2>/dev/null; then kill -KILL -- "-$!" || true; fi
   wait "$!" 2>/dev/null ||
     warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s): $(tail -n 1 "$said" | cut -c 1-200)"
 }

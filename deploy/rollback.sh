@@ -7,9 +7,8 @@ release_failed() {
   read_revisions "$release"
   target=$(restorable "$release") revision=${newest[$release]}
   [ -n "$target" ] || fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
-  if [ "$target" = "$revision" ]; then
+  [ "$target" != "$revision" ] ||
     fail 10 "$reason" "revision $target of $release, the last verified one, is what runs: mend it, then run the same command again; evidence: $evidence"
-  fi
   if [ -n "$known" ] && [ "$known" != "$revision" ]; then
     fail 10 "$reason" "somebody else changed $release meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
   fi
@@ -71,6 +70,6 @@ rollback_service() {
   deployed_value asked_digest "$target" image digest
   read_baseline "$base_url"
   restore_release "$project" "$target"
-  changes=("$project, back to what revision $target was")
+  note "it is back to what revision $target was"
   read_installed
 }

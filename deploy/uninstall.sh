@@ -21,6 +21,7 @@ uninstall_releases() {
     fi
     check_lock
     uninstall_release "$release" || fail 10 "helm could not uninstall $release: $(last_words 3)" "run the same command again"
+    changes+=("$release")
     note "uninstalled $release"
   done
   remove_candidate

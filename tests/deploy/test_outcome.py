@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from tests.deploy.shell import Done, Shell
 
 FILES = ["image", "record", "lock", "forward", "candidate", "release", "entrance", "evidence"]
-NOTIFIED = '#!/bin/sh\ncat >"$1"\necho "$#: $2" >"$1.arguments"\n'
+NOTIFIED = '#!/bin/sh\ncat >>"$1"\necho "$#: $2" >"$1.arguments"\n'
 
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="\0")))
@@ -72,14 +72,31 @@ def test_every_end_is_told_once_to_whoever_asked(end: str, shell: Shell, tmp_pat
     assert (told["project"], told["context"], told["namespace"]) == ("shop", "testing", "shop")
     assert (told["image"], told["tag"], told["digest"]) == ("registry.test/visits", "1.0", "sha256:ab")
     assert (told["action"], told["environment"], told["revision"]) == ("deploy", "dev", 4)
-    assert "@" in told["by"]
+    assert all(told["by"].split("@"))
+
+
+def test_it_is_kept_under_the_lock_and_told_when_that_is_free(shell: Shell) -> None:
+    order = "; ".join(
+        f"{name}() {{ echo {name}; }}" for name in ["keep_outcome", "release_lock", "tell_outcome"]
+    )
+    assert ended(shell, f"{order}; exit 0").stdout.split() == ["keep_outcome", "release_lock", "tell_outcome"]
+
+
+@pytest.mark.parametrize("action", ["status", "history"])
+def test_a_report_is_the_only_document(action: str, shell: Shell) -> None:
+    assert ended(shell, "exit 0", action=action, as_json="yes", results=3).stdout == ""
+    assert (
+        json.loads(ended(shell, "fail 3 no", action=action, as_json="yes", results=3).stdout)["status"] == 3
+    )
 
 
 def test_without_being_asked_nothing_is_printed(shell: Shell) -> None:
     assert ended(shell, "exit 0").stdout == ""
 
 
-@pytest.mark.parametrize(("action", "count"), [("plan", 0), ("status", 0), ("history", 0), ("rollback", 1)])
+@pytest.mark.parametrize(
+    ("action", "count"), [("plan", 0), ("status", 0), ("history", 0), ("rollback", 1), ("uninstall", 1)]
+)
 def test_only_what_changes_something_is_handed_over(action: str, count: int, shell: Shell) -> None:
     shell.stub("tell-the-team", {"": ""})
     ended(shell, "export DEPLOY_NOTIFY=tell-the-team; exit 0", action=action)

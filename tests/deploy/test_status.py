@@ -52,7 +52,7 @@ def test_the_url_is_of_what_is_installed(told: str, ingress: str, url: str, shel
 
 
 def test_what_a_killed_deploy_left_is_named(shell: Shell) -> None:
-    told = status(shell, get_pod_shop_candidate="then", get_lease="5 me@host then")
+    told = status(shell, get_lease="5 me@host then")
     assert told["lock"] == "me@host, since then"
 
 
