@@ -70,7 +70,6 @@ on_exit() {
   stop_forward
   leave_no_candidate
   document=$(outcome "$status" 2>/dev/null)
-  # In a shell of its own: what fails now must not become what the deploy ended with.
   patience=2
   (keep_outcome "$document") 3>/dev/null || warn "how it ended could not be kept for --history: $(last_words)"
   release_lock
@@ -88,5 +87,5 @@ set_traps() {
   # Whoever reads the output may leave; `tell` says why that must not matter.
   trap '' PIPE
   umask 077
-  work=$(mktemp -d)
+  work=$(mktemp -d) || fail 3 "no temporary folder can be made in «${TMPDIR:-/tmp}»" "make room there, or let TMPDIR name another"
 }

@@ -9,9 +9,8 @@ release_failed() {
   [ -n "$target" ] || fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
   [ "$target" != "$revision" ] ||
     fail 10 "$reason" "revision $target of $release, the last verified one, is what runs: mend it, then run the same command again; evidence: $evidence"
-  if [ -n "$known" ] && [ "$known" != "$revision" ]; then
+  [ "${known:-$revision}" = "$revision" ] ||
     fail 10 "$reason" "somebody else changed $release meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
-  fi
   step rollback restore_release "$release" "$target" "$reason"
   fail "$status" "$reason" "revision $target of $release was restored and verified as revision ${newest[$release]}; evidence: $evidence"
 }
@@ -20,15 +19,13 @@ release_failed() {
 restore_release() {
   local release=$1 target=$2 reason=${3-} digest host
   check_lock
-  changing=$release
-  [[ " ${changes[*]-} " == *" $release "* ]] || changes+=("$release")
+  begin_change "$release"
   if [ "$release" = "$project" ]; then
     deployed_value digest "$target" image digest
     deployed_value host "$target" ingress host
   fi
   roll_back "$release" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$release"
-  if [ "$release" = "$project" ]; then made_revisions+=" ${newest[$project]}"; fi
   await_rollout "$(kind_of "$release")" "$release" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
   if [ "$release" = "$project" ]; then
     smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"

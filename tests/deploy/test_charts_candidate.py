@@ -127,6 +127,7 @@ def test_it_runs_as_the_account_that_helm_will_take_over() -> None:
     assert account["metadata"]["annotations"] == {
         "meta.helm.sh/release-name": "shop",
         "meta.helm.sh/release-namespace": "shop",
+        "helm.sh/resource-policy": "keep",
         "owner": "web",
     }
 

@@ -118,7 +118,6 @@ def test_who_cannot_be_told_does_not_fail_the_deploy(script: str | None, warning
     done = ended(shell, "export DEPLOY_NOTIFY=tell-the-team; exit 0", notify_seconds=1)
     assert done.status == 0
     assert warning in done.stderr
-    assert "no such channel" in done.stderr or "channel" not in (script or "")
     assert time.monotonic() - since < 15
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.shell import Shell, failure
+from tests.deploy.shell import ROOT, Shell, failure
 from tests.deploy.test_outcome import FILES, NOTIFIED, ended
 from tests.deploy.test_rollback import FILES as ROLLBACK_FILES, PARTS, VALUES
 
@@ -189,3 +189,22 @@ def test_the_commit_is_not_of_the_version_that_was_restored(shell: Shell) -> Non
     snippet = 'good_answers="GET /version 200 1 application/json json \\"image_digest\\": *\\"DIGEST\\""'
     call = 'asked_digest=sha256:new; ask_answers serving sha256:old http://shop.test; echo "$commit"'
     assert shell.says(f"{snippet}; {call}", "good_answers", "answers", shown_environment="DEV") == "unknown"
+
+
+def test_an_interrupted_command_does_not_swallow_the_document(shell: Shell) -> None:
+    """What the command writes goes to a file at that moment; the document does not."""
+    call = 'try_once sh -c "kill -TERM $$; exec sleep 60"'
+    done = ended(shell, call, as_json="yes", results=3)
+    assert json.loads(done.stdout)["status"] == 143
+
+
+def test_without_a_temporary_folder_nothing_begins(shell: Shell) -> None:
+    done = shell.run("export TMPDIR=/no/such; set_traps; echo on", *FILES)
+    assert done.status == 3
+    assert "in «/no/such»" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_closed_output_is_no_bug(shell: Shell) -> None:
+    done = shell.run(f"exec >&-; . {ROOT}/deploy/output.sh; result lost; echo here >&2", *FILES)
+    assert (done.status, done.stderr) == (0, "here\n")
