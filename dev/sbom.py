@@ -27,6 +27,7 @@ from packageurl import PackageURL
 DPKG = "var/lib/dpkg/status"
 SYSTEM = "usr/lib/os-release"
 PACKAGE = ".dist-info/METADATA"
+ENVIRONMENT = "opt/venv/pyvenv.cfg"
 
 
 class Contents(NamedTuple):
@@ -35,25 +36,35 @@ class Contents(NamedTuple):
     dpkg: str
     system: dict[str, str]
     python: dict[str, Message]
+    environment: dict[str, str]
+    """pyvenv.cfg of the service's virtual environment."""
 
 
 def read(image: IO[bytes]) -> Contents:
     """Read the files of an image, as `docker export` writes them."""
-    dpkg, system, python = "", {}, {}
+    dpkg, system, python, environment = "", {}, {}, {}
     with tarfile.open(fileobj=image, mode="r|") as files:
         for member in files:
             name = member.name.removeprefix("./")
-            if not member.isfile() or not (name in {DPKG, SYSTEM} or name.endswith(PACKAGE)):
+            if not member.isfile() or not (name in {DPKG, SYSTEM, ENVIRONMENT} or name.endswith(PACKAGE)):
                 continue
             opened = files.extractfile(member)
             text = opened.read().decode() if opened else ""
             if name == DPKG:
                 dpkg = text
             elif name == SYSTEM:
-                system = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+                system = settings(text)
+            elif name == ENVIRONMENT:
+                environment = settings(text)
             else:
                 python[name.removesuffix(PACKAGE)] = Parser().parsestr(text, headersonly=True)
-    return Contents(dpkg, {key: value.strip('"') for key, value in system.items()}, python)
+    return Contents(dpkg, system, python, environment)
+
+
+def settings(text: str) -> dict[str, str]:
+    """Of a file with lines such as `ID="debian"` or `version = 3.13.9`."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip().strip('"') for key, value in pairs}
 
 
 def debian(contents: Contents) -> Iterator[Component]:
@@ -88,21 +99,18 @@ def python_packages(contents: Contents) -> Iterator[Component]:
         )
 
 
-def python_itself(environment: list[str]) -> Iterator[Component]:
-    """The official images compile Python, so no list of packages has it."""
-    for variable in environment:
-        name, _, version = variable.partition("=")
-        if name == "PYTHON_VERSION":
-            url = PackageURL("generic", None, "python", version)
-            cpe = f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"
-            yield Component(
-                name="python",
-                version=version,
-                type=ComponentType.PLATFORM,
-                purl=url,
-                cpe=cpe,
-                bom_ref=url.to_string(),
-            )
+def python_itself(contents: Contents) -> Iterator[Component]:
+    """The official images compile Python, so no list of packages has it; what was made with it does."""
+    if version := contents.environment.get("version"):
+        url = PackageURL("generic", None, "python", version)
+        yield Component(
+            name="python",
+            version=version,
+            type=ComponentType.PLATFORM,
+            purl=url,
+            cpe=f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*",
+            bom_ref=url.to_string(),
+        )
 
 
 def bill(image: str, identity: str, version: str, components: list[Component]) -> str:
@@ -142,7 +150,7 @@ def main(image: str, target: Path) -> None:
         docker("rm", container)
     system = list(debian(contents))
     packages = list(python_packages(contents))
-    itself = list(python_itself(about["Config"]["Env"] or []))
+    itself = list(python_itself(contents))
     if not (system and packages and itself):
         found = f"{len(system)} packages by dpkg, {len(packages)} of Python, {len(itself)} Python"
         sys.exit(f"sbom: {image} has {found}: not an image that this reads; see dev/sbom.py")

@@ -30,6 +30,7 @@ FILES = {
     "usr/local/lib/python3.13/site-packages/typing_extensions-4.16.0.dist-info/METADATA": (
         "Metadata-Version: 2.1\nName: typing_extensions\nVersion: 4.16.0\n\n"
     ),
+    "opt/venv/pyvenv.cfg": "home = /usr/local/bin\nversion = 3.13.9\n",
     "usr/share/doc/METADATA": "Name: none\nVersion: 0\n",
 }
 
@@ -50,7 +51,7 @@ def written() -> str:
     components = [
         *debian(contents),
         *python_packages(contents),
-        *python_itself(["PATH=/", "PYTHON_VERSION=3.13.9"]),
+        *python_itself(contents),
     ]
     return bill("registry.test/visits", "sha256:abc", "1.0.0", components)
 
@@ -70,7 +71,7 @@ def test_it_lists_what_is_installed_and_nothing_else() -> None:
 def test_half_an_image_is_no_bill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What came before docker failed is a whole archive to whoever reads it."""
     (tmp_path / "files.tar").write_bytes(image().getvalue())
-    about = json.dumps([{"Id": "sha256:abc", "Config": {"Env": ["PYTHON_VERSION=3.13.9"], "Labels": None}}])
+    about = json.dumps([{"Id": "sha256:abc", "Config": {"Labels": None}}])
     stub = tmp_path / "docker"
     stub.write_text(
         f"#!/bin/sh\ncase $1 in image) echo '{about}' ;; create) echo one ;;"
