@@ -1,25 +1,33 @@
 # Builds with BuildKit and with the legacy builder. Everything that ends in the image is independent of the
-# time and place of the build: the same content gives the same layers.
+# time and place of the build: the same content gives the same layers. A layer also holds the folders above what was
+# copied, so each is copied as a whole tree onto /, with times and modes of its own for these folders, too. The time is
+# 0 and not the commit's: a commit that touches the service alone leaves the layer with its packages as it was.
 ARG PYTHON_IMAGE=python:3.13-slim
+# sha256:… pins it; empty: what the tag names.
+ARG PYTHON_DIGEST=
 
-FROM ${PYTHON_IMAGE} AS dependencies
+FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS dependencies
 COPY requirements.txt /tmp/requirements.txt
 # Byte code is checked by nothing at run time (the root is read-only), so it need not carry a time.
 RUN python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
       --require-hashes --only-binary :all: --no-compile -r /tmp/requirements.txt \
  && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv \
- && find /opt/venv -exec touch -h -d @0 {} +
+ && install -d -m 755 /tree /tree/opt \
+ && mv /opt/venv /tree/opt/venv \
+ && find /tree -exec touch -h -d @0 {} +
 
-FROM ${PYTHON_IMAGE} AS application
-COPY app /srv/app
-RUN python -m compileall -q --invalidation-mode unchecked-hash /srv/app \
- && chmod -R a=rX /srv/app \
- && find /srv/app -exec touch -h -d @0 {} +
+FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS application
+RUN install -d -m 755 /tree /tree/srv
+COPY app /tree/srv/app
+# Compiled where it will run, so that a traceback names the file there.
+RUN python -m compileall -q --invalidation-mode unchecked-hash -s /tree -p / /tree/srv/app \
+ && chmod -R a=rX /tree/srv/app \
+ && find /tree -exec touch -h -d @0 {} +
 
-FROM ${PYTHON_IMAGE}
-COPY --from=dependencies /opt/venv /opt/venv
-COPY --from=application /srv /srv
+FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}}
+COPY --from=dependencies /tree /
+COPY --from=application /tree /
 WORKDIR /srv
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -27,6 +35,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOST=0.0.0.0
 
 # Last, so that a new version costs no layer before it. COMMIT_TIME, not the time of the build.
+ARG PYTHON_IMAGE
+ARG PYTHON_DIGEST
+ARG SOURCE=unknown
 ARG VERSION=unknown
 ARG GIT_COMMIT=unknown
 ARG COMMIT_TIME=unknown
@@ -35,6 +46,10 @@ ENV VERSION=${VERSION} \
     COMMIT_TIME=${COMMIT_TIME}
 LABEL org.opencontainers.image.title="visits" \
       org.opencontainers.image.description="A web API that counts visits" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
+      org.opencontainers.image.base.digest="${PYTHON_DIGEST:-unknown}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${GIT_COMMIT}" \
       org.opencontainers.image.created="${COMMIT_TIME}"

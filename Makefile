@@ -1,13 +1,31 @@
-# Everything here needs only make and Python 3.11 or newer; the rest is installed into .venv and .tools,
+# Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock audit actions sbom base clean
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$p && break; done)
+# The versions that the pinned packages are built for; of these the image's first. A shim of pyenv refuses every version
+# but the chosen one, so its 3.13 is also looked for where it lies.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13.*/bin/python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c '$(SUPPORTED)' 2>/dev/null && command -v "$$p" && break; done)
+# PYTHON=python3.11 on the command line or in the environment, and nothing where it was found by the line above.
+ASKED := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
+# A .venv dies with its Python, and when its folder is moved; and one of another version is not the one asked for. What
+# is in it is made anew then.
+MINOR := import sys; print(*sys.version_info[:2])
+ifneq ($(wildcard .venv/python),)
+ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && test -x "$$(sed -n '1s/^\#!//p' .venv/bin/pip)" && \
+	{ test -z "$(ASKED)" || test "$$($(ASKED) -c '$(MINOR)' 2>/dev/null)" = "$$(.venv/bin/python -c '$(MINOR)')"; } && echo alive),alive)
+$(shell rm -f .venv/python)
+endif
+endif
+# A link in .tools dies with the program of the machine that it leads to.
+ifneq ($(shell find -L .tools -type l 2>/dev/null),)
+$(shell rm -f .tools/done)
+endif
 BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(CURDIR)/.tools:$(PATH)
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+INSTALL := dev/install
 
 help: ## List the commands
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,7 +33,7 @@ help: ## List the commands
 run: .venv/run ## Serve on http://localhost:8000, with an embedded Valkey unless REDIS_HOST or REDIS_URL is set
 	@exec $(BIN)/python -m dev.run
 
-test: .venv/test .tools/done lint ## All tests that need no cluster
+test: .venv/test .tools/done lint ## All tests that need no cluster (PYTHON=python3.11: with that one)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/test .tools/done ## Formatting, linters, types
@@ -53,27 +71,46 @@ faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive
 lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
 	dev/lock $(if $(UPGRADE),--upgrade)
 
+audit: .venv/audit ## Look the pinned packages up among the known vulnerabilities; what cannot be looked up fails
+	dev/audit
+
+actions: .venv/test ## Ask GitHub whether the pinned actions are what they say (GH_TOKEN)
+	dev/ci/actions
+
+IMAGE ?= $(error IMAGE is not set: make sbom IMAGE=registry.example.com/visits:1.0.0)
+sbom: .venv/test ## Write what is in the image IMAGE to sbom.cdx.json (CycloneDX)
+	@$(BIN)/python -m dev.sbom "$(IMAGE)" sbom.cdx.json
+
+base: ## Pin the base image that the pipeline builds on to what its tag names today
+	dev/ci/base
+
 clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
 
 .venv/python:
-	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer on PATH; found: $$(python3 --version 2>&1)" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
+		has=$$($(or $(PYTHON),python3) --version 2>/dev/null) || has="not found"; \
+		echo "make: needs Python 3.11, 3.12 or 3.13; $(or $(PYTHON),python3) is $$has" >&2; exit 1; }
 	@echo "make: installing into .venv with $(PYTHON)" >&2
-	@$(PYTHON) -m venv .venv
+	@said=$$($(PYTHON) -m venv --clear .venv 2>&1) || { echo "make: $(PYTHON) cannot make .venv: $$(echo "$$said" | grep . | head -n 1); install its venv module (Debian: python3-venv)" >&2; exit 1; }
 	@touch $@
 
 .venv/run: .venv/python requirements.txt dev/requirements-run.txt
-	@$(INSTALL) -r requirements.txt -r dev/requirements-run.txt
+	@$(INSTALL) requirements.txt dev/requirements-run.txt
 	@touch $@
 
 .venv/test: .venv/run dev/requirements-test.txt
-	@$(INSTALL) -r dev/requirements-test.txt
+	@$(INSTALL) dev/requirements-test.txt
 	@touch $@
 
 .venv/lock: .venv/python dev/requirements-lock.txt
-	@$(INSTALL) -r dev/requirements-lock.txt
+	@$(INSTALL) dev/requirements-lock.txt
 	@touch $@
 
-.tools/done: .venv/python dev/requirements-tools.txt dev/tools.py
+.venv/audit: .venv/python dev/requirements-audit.txt
+	@$(INSTALL) dev/requirements-audit.txt
+	@touch $@
+
+.tools/done: dev/requirements-tools.txt dev/tools.py | .venv/python
 	@$(BIN)/python -m dev.tools
 	@touch $@

@@ -41,7 +41,7 @@ ask_answers() {
         return 2
       fi
       # What was not built here says itself what it was built from.
-      [ "$commit $path" != "unknown $first_path" ] || commit=$(sed -n '/.*"git_commit": *"\([^"]*\).*/{s//\1/p;q;}' "$work/reply")
+      [ "$commit $path $digest" != "unknown $first_path $asked_digest" ] || commit=$(sed -n '/.*"git_commit": *"\([^"]*\).*/{s//\1/p;q;}' "$work/reply")
     done
   done 4<<<"$good_answers"
 }

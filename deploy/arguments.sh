@@ -58,7 +58,7 @@ set_option() {
   [ $# -eq 2 ] || refuse "$1" nothing "a value after it"
   case $1 in
     --rollback-to) set_action rollback ;;
-    --values | --redis-values | --ca) [ -z "$2" ] || [ -r "$2" ] || refuse "$1" "$2" "a file that can be read" ;;
+    --values | --redis-values | --ca) [ -z "$2" ] || { [ -r "$2" ] && [ ! -d "$2" ]; } || refuse "$1" "$2" "a file that can be read" ;;
   esac
   printf -v "$variable" '%s' "$2"
 }

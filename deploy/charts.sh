@@ -30,8 +30,8 @@ keep_charts() {
   mkdir -p "$work/values"
   for file in values_file redis_values_file; do
     if [ -z "${!file}" ]; then continue; fi
-    cat "${!file}" >"$work/values/$file-${!file##*/}"
-    printf -v "$file" '%s' "$work/values/$file-${!file##*/}"
+    cat "${!file}" >"$work/values/$file.yaml"
+    printf -v "$file" '%s' "$work/values/$file.yaml"
   done
 }
 

@@ -22,9 +22,6 @@ start_forward() {
 }
 
 stop_forward() {
-  if [ -n "$forward" ]; then
-    kill "$forward" 2>/dev/null || true
-    wait "$forward" 2>/dev/null || true
-  fi
+  [ -z "$forward" ] || { kill "$forward" && wait "$forward"; } 2>/dev/null || true
   forward=''
 }

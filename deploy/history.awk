@@ -11,7 +11,6 @@ function field(name,   value) {
   return value
 }
 FILENAME == ARGV[1] {
-  sub(/^revision-/, "")
   ends[$1] = field("outcome") " after " field("seconds") " s, by " field("by") ", commit " field("commit") ", " field("digest")
   if (field("message") != "") ends[$1] = ends[$1] ": " field("message")
   next

@@ -2,7 +2,6 @@
 
 namespace_state=''
 
-# prepare_namespace: after the plan, which has looked.
 prepare_namespace() {
   if [ "$namespace_state" = ours ]; then return; fi
   read_namespace
@@ -67,13 +66,14 @@ inhabitants() {
 # read_installed: sets environment, image_name, image_tag, asked_digest, base_url and redis_release from the cluster.
 read_installed() {
   redis_release=$project-redis
-  must_ask get namespace "$namespace" --ignore-not-found -o jsonpath='{.metadata.name} {.metadata.labels.deploy/project} {.metadata.labels.deploy/environment}'
-  local found owner
-  read -r found owner environment <<<"$reply"
+  must_ask get namespace "$namespace" --ignore-not-found -o jsonpath='{.metadata.name}|{.metadata.labels.deploy/project}|{.metadata.labels.deploy/environment}|{.status.phase}'
+  local found owner phase
+  IFS='|' read -r found owner environment phase <<<"$reply"
   if [ -z "$found" ]; then fail 3 "there is no namespace «$namespace» in the context «$context»" "give --context or --namespace"; fi
   if [ "$owner" != "$project" ]; then
     fail 3 "the namespace «$namespace» is not of the project «$project» but of «${owner:-nobody}»" "give --namespace"
   fi
+  if [ "$phase" = Terminating ]; then fail 3 "the namespace «$namespace» is being deleted" "nothing is left to do here"; fi
   check_prod_context
   read_revisions "$project"
   local revision=${newest[$project]}

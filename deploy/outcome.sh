@@ -4,6 +4,13 @@
 as_json=no outcome_message='' outcome_advice='' made_revisions='' notify_seconds=10
 commit=unknown # of the image, as the build found it, or else as the version itself says
 
+# begin_change RELEASE: from now on it may be half-way, under the next number.
+begin_change() {
+  changing=$1
+  if [ "$1" = "$project" ]; then made_revisions+=" $((${newest[$1]:-0} + 1))"; fi
+  [[ " ${changes[*]-} " == *" $1 "* ]] || changes+=("$1")
+}
+
 # json_object KEY VALUE...: on one line (RFC 8259), in ASCII, since what others say may be cut in the middle of a
 # character. A key after # has a value that is JSON already; without a value it is null.
 json_object() {
@@ -21,43 +28,43 @@ json_object() {
 }
 
 # deployer: as whom the person or the pipeline is known that deploys.
-deployer() { echo "${GITHUB_ACTOR:-${GITLAB_USER_LOGIN:-$(id -un)}}@$(uname -n)"; }
+deployer() { echo "${GITHUB_ACTOR:-${GITLAB_USER_LOGIN:-$(id -un 2>/dev/null || echo "$UID")}}@$(uname -n)"; }
 
 outcome() {
-  local word=failed
+  local word=failed revision=${made_revisions##* }
   case $1 in 0) word=succeeded ;; 20) word=differs ;; 130 | 143) word=interrupted ;; esac
-  json_object action "$action" outcome "$word" '#status' "$1" step "$current_step" message "$outcome_message" \
-    advice "$outcome_advice" project "$project" environment "$environment" namespace "$namespace" context "$context" \
-    image "$image_name" tag "$image_tag" digest "$asked_digest" commit "$commit" '#revision' "${newest[$project]-}" url "$url" \
-    changed "${changes[*]-}" evidence "$evidence" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
+  json_object action "$action" outcome "$word" '#status' "$1" step "$current_step" message "${outcome_message:0:2000}" \
+    advice "${outcome_advice:0:2000}" project "$project" environment "$environment" namespace "$namespace" context "$context" \
+    image "$image_name" tag "$image_tag" digest "$asked_digest" commit "$commit" '#revision' "${revision:-${newest[$project]-}}" \
+    url "$url" changed "${changes[*]-}" evidence "$evidence" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
 }
 
-# keep_outcome: with the revisions that were made, while the lock is ours.
+# keep_outcome DOCUMENT: with each revision that was made, behind the UID of Helm's record; while the lock is ours.
 keep_outcome() {
-  local number
-  if [ -e "$work/lock-lost" ]; then return; fi
-  patience=5
-  for number in $made_revisions; do
-    # In a shell of its own: what fails now must not become what the deploy ended with.
-    (write_record "revision-$number" "$(<"$work/outcome")" "#revision-$((number - 50))" '') 3>/dev/null ||
-      warn "how it ended could not be kept for --history: $(last_words)"
-  done
+  local number uid kept=()
+  if [ -z "$made_revisions" ] || [ -e "$work/lock-lost" ]; then return; fi
+  read_revisions "$project"
+  while read -r number uid _; do
+    case " $made_revisions " in *" $number "*) kept+=("revision-$number" "$uid $1" "#revision-$((number - 50))" '') ;; esac
+  done <<<"${revisions[$project]}"
+  write_record "${kept[@]}"
 }
 
-# tell_outcome STATUS: to whoever asked for it. A report that was asked for is its own outcome.
+# tell_outcome STATUS DOCUMENT: to whoever asked for it. A report that was asked for is its own outcome.
 tell_outcome() {
   case $action/$1 in status/0 | history/0) return ;; esac
-  if [ "$as_json" = yes ]; then cat "$work/outcome"; fi
-  case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify ;; esac
+  if [ "$as_json" = yes ]; then result "$2" 5; fi
+  case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify "$2" ;; esac
 }
 
-# notify: a program with arguments, no shell's line; it must not keep the deploy from ending, nor change its status.
+# notify DOCUMENT: to a program with arguments, no shell's line. With a descriptor of ours it could hold up who reads us.
 notify() {
   local command deadline=$((SECONDS + notify_seconds))
   read -r -a command <<<"$DEPLOY_NOTIFY"
-  "${command[@]}" <"$work/outcome" >"$work/notify" 2>&1 9>&- &
+  set -m
+  (trap - INT TERM HUP USR1 PIPE && exec "${command[@]}") < <(printf '%s\n' "$1") >/dev/null 2>&1 3>&- 5>&- 9>&- &
+  set +m
   while kill -0 "$!" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
-  kill -KILL "$!" 2>/dev/null || true
-  wait "$!" 2>/dev/null ||
-    warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s): $(tail -n 1 "$work/notify")"
+  if kill -0 "$!" 2>/dev/null; then kill -KILL -- "-$!" || true; fi
+  wait "$!" 2>/dev/null || warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s)"
 }

@@ -1,23 +1,25 @@
 # What a person sees: step lines, notes, warnings, errors. All of it goes to stderr; stdout carries only results
 # (the summary, --status, --history, --plan).
 
-# The terminal, also while a signal interrupts a command whose own stderr goes to a file.
+# The terminal, also while a signal interrupts a command whose own output goes to a file.
 exec 3>&2
+{ exec 5>&1; } 2>/dev/null || exec 5>/dev/null
 
 bold='' red='' yellow='' plain=''
 if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
   bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
 fi
 
-current_step=parse warned='|'
-# Where results go; with --json one document alone goes to stdout.
-results=1
+current_step=parse warned='|' results=5
 
 # tell FORMAT ARGUMENT...: a line for the person. A terminal or pipe that is gone must not end a deploy half-way.
 tell() {
   # shellcheck disable=SC2059 # the callers' formats, all of them in this file
   printf "$@" 2>/dev/null >&3 || true
 }
+
+# result TEXT [DESCRIPTOR]: what was asked for; with --json one document alone goes to stdout. Whoever reads it may leave.
+result() { { printf '%s\n' "$1" >&"${2:-$results}"; } 2>/dev/null || true; }
 
 # step NAME FUNCTION ARGUMENT...: announce a step with the time since the start, then run it.
 step() {

@@ -7,10 +7,10 @@ plan_differs='' plan_is_impossible='' known_content=''
 # show_plan: for --plan, the differences on stdout; exit 20 if there are any, 6 if one cannot be made.
 show_plan() {
   make_plan
-  cat "$work/plan" >&"$results"
+  result "$(cat "$work/plan")"
   if [ -n "$plan_is_impossible" ]; then exit 6; fi
   if [ -n "$plan_differs" ]; then exit 20; fi
-  echo "No differences: $project in the namespace $namespace is as asked." >&"$results"
+  result "No differences: $project in the namespace $namespace is as asked."
 }
 
 # announce_plan: for a deploy, the same in a few lines; and how the entrance answers before anything changes.

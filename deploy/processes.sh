@@ -61,18 +61,19 @@ way_on() {
 }
 
 on_exit() {
-  local status=$?
+  local status=$? document
+  trap '' INT TERM HUP USR1
   trap - ERR EXIT
   # Whatever cannot be cleaned up, the rest is. (In a trap, a bare `return` has the status from before the trap.)
   set +e
-  trap '' INT TERM HUP USR1
   stop_child
   stop_forward
   leave_no_candidate
-  outcome "$status" >"$work/outcome" 2>/dev/null
-  keep_outcome
+  document=$(outcome "$status" 2>/dev/null)
+  patience=2
+  (keep_outcome "$document") 3>/dev/null || warn "how it ended could not be kept for --history: $(last_words)"
   release_lock
-  tell_outcome "$status"
+  tell_outcome "$status" "$document"
   if [ -n "$work" ]; then rm -rf "$work"; fi
   exit "$status"
 }
@@ -86,5 +87,5 @@ set_traps() {
   # Whoever reads the output may leave; `tell` says why that must not matter.
   trap '' PIPE
   umask 077
-  work=$(mktemp -d)
+  work=$(mktemp -d) || fail 3 "no temporary folder can be made in «${TMPDIR:-/tmp}»" "make room there, or let TMPDIR name another"
 }

@@ -66,10 +66,9 @@ write_record() {
   local patch
   patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":$(json_object "$@")}")
   if try_ask "${patch[@]}"; then return; fi
-  if grep -q NotFound "$work/error"; then
-    # A first try whose reply was lost made it already.
-    try_ask create configmap "$project-deploy" || grep -q AlreadyExists "$work/error" || fail_asking
-  fi
+  grep -q NotFound "$work/error" || fail_asking
+  # A first try whose reply was lost made it already.
+  try_ask create configmap "$project-deploy" || grep -q AlreadyExists "$work/error" || fail_asking
   must_ask "${patch[@]}"
 }
 

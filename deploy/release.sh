@@ -82,9 +82,8 @@ apply_release() {
   if is_current "$release"; then copies[$release]=$(origin_of "$release" "$before"); fi
   recover_pending "$release"
   before=${newest[$release]}
-  changing=$release
+  begin_change "$release"
   upgrade_release "$release" "$chart" "${@:3}" || apply_failed "$release" "$before"
-  changes+=("$release")
 }
 
 # difference_or_refusal RELEASE: cluster_difference; exit 6 when what was asked cannot be done in place.
@@ -127,6 +126,7 @@ apply_failed() {
   read_revisions "$release"
   case $reason in *'another operation'*) fail 10 "$reason" "somebody else changes $release right now: $(this_project --history)" ;; esac
   if [ "${newest[$release]}" = "$before" ]; then
+    unset 'changes[-1]' && made_revisions=''
     fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi
   release_failed "$release" 6 "$reason"

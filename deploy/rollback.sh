@@ -1,21 +1,16 @@
 # Back to a revision that served: rolled out, watched and smoke-tested like any other.
 
 # release_failed RELEASE STATUS REASON: exit with it once the revision before serves again, with 10 if it does not.
-# Redis goes back, too, so that the version before finds the Redis it knows.
 release_failed() {
   local release=$1 status=$2 reason=$3 target revision known=${applied[$1]:-${newest[$1]-}}
   save_evidence "$release" "$(kind_of "$release")" "$reason"
   read_revisions "$release"
   target=$(restorable "$release") revision=${newest[$release]}
-  if [ -z "$target" ]; then
-    fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
-  fi
-  if [ "$target" = "$revision" ]; then
+  [ -n "$target" ] || fail 10 "$reason" "there is no earlier revision of $release to go back to; it stays as it is for inspection: $evidence"
+  [ "$target" != "$revision" ] ||
     fail 10 "$reason" "revision $target of $release, the last verified one, is what runs: mend it, then run the same command again; evidence: $evidence"
-  fi
-  if [ -n "$known" ] && [ "$known" != "$revision" ]; then
+  [ "${known:-$revision}" = "$revision" ] ||
     fail 10 "$reason" "somebody else changed $release meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
-  fi
   step rollback restore_release "$release" "$target" "$reason"
   fail "$status" "$reason" "revision $target of $release was restored and verified as revision ${newest[$release]}; evidence: $evidence"
 }
@@ -24,7 +19,7 @@ release_failed() {
 restore_release() {
   local release=$1 target=$2 reason=${3-} digest host
   check_lock
-  changing=$release
+  begin_change "$release"
   if [ "$release" = "$project" ]; then
     deployed_value digest "$target" image digest
     deployed_value host "$target" ingress host
@@ -33,7 +28,6 @@ restore_release() {
   read_revisions "$release"
   await_rollout "$(kind_of "$release")" "$release" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
   if [ "$release" = "$project" ]; then
-    made_revisions+=" ${newest[$project]}"
     smoke_test "$host" "$digest" serving || not_restored "$target" "$reason" "$smoke_fault"
     if [ -n "${applied[$redis_release]-}" ]; then mark_served "$redis_release"; fi
   fi
@@ -70,8 +64,9 @@ rollback_service() {
     fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
       "see $(this_project --history)"
   note_room
+  deployed_value asked_digest "$target" image digest
   read_baseline "$base_url"
   restore_release "$project" "$target"
-  changes=("$project, back to what revision $target was")
+  note "it is back to what revision $target was"
   read_installed
 }

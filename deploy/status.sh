@@ -15,7 +15,7 @@ show_status() {
   if [ -n "$reply" ]; then fact candidate "$project-candidate, since $reply; the next deploy removes it" candidate_since "$reply"; fi
   read_lease
   if [ -n "$lease_holder" ]; then fact lock "$lease_holder, since $lease_since" lock "$lease_holder" lock_since "$lease_since"; else fact lock free; fi
-  if [ "$as_json" = yes ]; then json_object "${facts[@]}"; fi
+  if [ "$as_json" = yes ]; then result "$(json_object "${facts[@]}")" 5; fi
 }
 
 status_of_release() {
@@ -35,39 +35,33 @@ status_of_release() {
 }
 
 # fact LABEL TEXT [KEY VALUE...]: a line for a person; for --json the pairs.
-fact() { if [ "$as_json" = no ]; then printf '%-16s %s\n' "$1" "$2"; else facts+=("${@:3}"); fi; }
+fact() { if [ "$as_json" = no ]; then result "$(printf '%-16s %s' "$1" "$2")"; else facts+=("${@:3}"); fi; }
 
 show_history() {
+  local number uid state outcome list=''
   read_revisions "$project"
   [ -n "${newest[$project]}" ] || fail 3 "there is no release «$project» in the namespace «$namespace»" "$(this_project --status)"
   # shellcheck disable=SC2016 # the template's own variables
   must_ask get configmap "$project-deploy" --ignore-not-found -o go-template='{{range $key, $value := .data}}{{$key}} {{$value}}{{"\n"}}{{end}}'
-  grep '^revision-' "$work/reply" >"$work/outcomes" || true
-  if [ "$as_json" = yes ]; then history_document && return; fi
+  while read -r number uid state; do
+    outcome=$(sed -n "s/^revision-$number $uid //p" <<<"$reply")
+    list+=",$(json_object '#revision' "$number" state "$state" '#verified' \
+      "$([[ " ${verified[$project]} " == *" $number "* ]] && echo true || echo false)" '#outcome' "$outcome")"
+    if [ -n "$outcome" ]; then echo "$number $outcome"; fi
+  done <<<"${revisions[$project]}" >"$work/outcomes"
+  if [ "$as_json" = yes ]; then result "[${list#,}]" 5 && return; fi
   must_helm history "$project" --max 20
-  awk -v verified=" ${verified[$project]} " -f "$root/deploy/history.awk" "$work/outcomes" "$work/reply"
-}
-
-# history_document: a list with an object for each revision, the oldest first.
-history_document() {
-  local number state list='' is_verified
-  while read -r number _ state; do
-    is_verified=$([[ " ${verified[$project]} " == *" $number "* ]] && echo true || echo false)
-    list+=",$(json_object '#revision' "$number" state "$state" '#verified' "$is_verified" '#outcome' "$(sed -n "s/^revision-$number //p" "$work/outcomes")")"
-  done <<<"${revisions[$project]}"
-  echo "[${list#,}]"
+  result "$(awk -v verified=" ${verified[$project]} " -f "$root/deploy/history.awk" "$work/outcomes" "$work/reply")"
 }
 
 show_summary() {
   local changed=${changes[*]-} back=none
   if [ -n "$(verified_before "$project")" ]; then back=$(this_project --rollback); fi
-  cat <<END >&"$results" || true
-$image_name:$image_tag serves.
+  result "$image_name:$image_tag serves.
   URL        $url
   changed    ${changed:-nothing: what runs is what was asked}
   digest     $asked_digest
   release    $project, revision ${newest[$project]}, namespace $namespace, context $context
   way back   $back
-  took       $SECONDS s
-END
+  took       $SECONDS s"
 }

@@ -21,6 +21,7 @@ uninstall_releases() {
     fi
     check_lock
     uninstall_release "$release" || fail 10 "helm could not uninstall $release: $(last_words 3)" "run the same command again"
+    changes+=("$release")
     note "uninstalled $release"
   done
   remove_candidate
@@ -29,6 +30,8 @@ uninstall_releases() {
   if [[ ,$api_versions == *,external-secrets.io/* ]]; then
     try_ask delete externalsecrets.external-secrets.io "$project-candidate" --ignore-not-found || is_denied || fail_asking
   fi
+  # Helm keeps it, for rollbacks.
+  must_ask delete serviceaccounts -l "app.kubernetes.io/instance=$project"
   must_ask delete configmap "$project-deploy" --ignore-not-found
   if [ "$delete_data" = yes ]; then delete_data; else note "kept: the volume and the Secret of Redis (--delete-data removes them)"; fi
 }

@@ -5,12 +5,14 @@ rollout_fault='' status_line_seconds=5
 # await_rollout deployment|statefulset RELEASE [LEAST]: succeeds when all pods are new and available, or LEAST of them
 # where the cluster had room for no more before. Otherwise rollout_fault says why not.
 await_rollout() {
-  local kind=$1 release=$2 least=${3-} deadline=$((SECONDS + timeout)) shown='' shown_at=$SECONDS line
+  local kind=$1 release=$2 least=${3-} deadline=$((SECONDS + timeout)) shown='' shown_at=$SECONDS line seen
   rollout_fault='' since=()
   while :; do
-    line=''
+    line='' seen=''
     if observe "$kind" "$release"; then
-      line=$(rollout_line)
+      line=$(rollout_line) seen=yes
+    elif is_unreachable; then
+      line="the API server does not answer: $(last_words)"
     elif is_denied; then
       suspect denied "$suspect_seconds" "the API server no longer takes the credentials: $(last_words)"
     fi
@@ -18,7 +20,7 @@ await_rollout() {
       note "$kind $release: $line"
       shown=$line shown_at=$SECONDS
     fi
-    if [ -n "$line" ] && rollout_is_complete "$least"; then return 0; fi
+    if [ -n "$seen" ] && rollout_is_complete "$least"; then return 0; fi
     # Where there was no room before, a pod waits as it did, and the Deployment keeps what it cannot replace.
     if [ -n "$least" ] && [ "$updated" = "$wanted" ] && [ "$available" -ge "$least" ]; then
       case $rollout_fault in *'no node can take it'*) rollout_fault='' && return 0 ;; esac

@@ -87,7 +87,13 @@ class Service:
         self.raw: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        listening = self.line("listening")
+        try:
+            listening = self.line("listening")
+        except BaseException:
+            # Nobody has it yet who could end it.
+            self.process.kill()
+            self.process.wait()
+            raise
         self.port = int(listening["url"].rpartition(":")[2])
         self.admin_port = int(listening.get("admin_url", ":0").rpartition(":")[2])
 

@@ -12,7 +12,8 @@ Document = dict[str, Any]
 Values = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
-HELMS = ["helm", "helm3"]
+# On machines that the pinned binaries do not run on, only the major version that is installed there.
+HELMS = [helm for helm in ["helm", "helm3"] if (ROOT / ".tools" / helm).exists()]
 ENVIRONMENTS = ["dev", "staging", "prod"]
 SERVICE = ROOT / ".helm"
 REDIS = ROOT / ".helm" / "redis"
@@ -67,7 +68,7 @@ def documents(
     chart: Path,
     environment: str = "dev",
     values: Values | None = None,
-    helm: str = "helm",
+    helm: str = HELMS[0],
     project: str = PROJECT,
 ) -> list[Document]:
     """Render a chart for a deploy; `values` win over those of the environment and of the deploy."""
@@ -110,7 +111,7 @@ def container(chart: Path, environment: str = "dev", values: Values | None = Non
 def refusal(
     chart: Path,
     values: Values,
-    helm: str = "helm",
+    helm: str = HELMS[0],
     project: str = PROJECT,
     environment: str = "dev",
     api_versions: str = API_VERSIONS,

@@ -45,7 +45,7 @@ def test_the_version_says_what_it_was_built_from(shell: Shell, service: Answerin
     shell.real("curl")
     for known, told in [("unknown", "abc123"), ("fedcba", "fedcba")]:
         call = f'commit={known}; ask_answers shared sha256:ab {service.url}; echo "$commit"'
-        variables = {"slowest_answer": 10, "shown_environment": "DEV"}
+        variables = {"slowest_answer": 10, "shown_environment": "DEV", "asked_digest": "sha256:ab"}
         assert shell.says(call, "good_answers", "answers", **variables) == told
 
 

@@ -25,7 +25,7 @@ from tests.deploy.pod_security import violations
 CANDIDATE: Values = {"candidate": {"enabled": True}}
 
 
-def candidate(values: Values | None = None, environment: str = "dev", helm: str = "helm") -> Document:
+def candidate(values: Values | None = None, environment: str = "dev", helm: str = HELMS[0]) -> Document:
     (found,) = [
         one
         for one in documents(SERVICE, environment, merged(values or {}, CANDIDATE), helm)
@@ -127,6 +127,7 @@ def test_it_runs_as_the_account_that_helm_will_take_over() -> None:
     assert account["metadata"]["annotations"] == {
         "meta.helm.sh/release-name": "shop",
         "meta.helm.sh/release-namespace": "shop",
+        "helm.sh/resource-policy": "keep",
         "owner": "web",
     }
 

@@ -35,7 +35,7 @@ def lines(message: str) -> list[Any]:
     return [yaml.safe_load(line) for line in re.findall(r"`([^`]*)`", message)]
 
 
-def refused(values: Values, helm: str = "helm") -> str:
+def refused(values: Values, helm: str = HELMS[0]) -> str:
     return refusal(SERVICE, merged(UNSAID, values), helm, environment="prod")
 
 

@@ -30,6 +30,7 @@ each_chart = pytest.mark.parametrize("chart", CHARTS, ids=label)
 each_environment = pytest.mark.parametrize("environment", ENVIRONMENTS)
 
 
+@pytest.mark.skipif(len(HELMS) < 2, reason="this machine has one Helm")
 @each_chart
 @each_environment
 def test_every_helm_renders_the_same(chart: Path, environment: str) -> None:

@@ -143,5 +143,5 @@ def test_nothing_but_the_service_and_its_packages_gets_into_the_image() -> None:
     assert {one for one in copied if not one.startswith("--from=")} == {"app", "requirements.txt"}
     # What is given to a build stays in the image's history.
     given = set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
-    assert given == {"PYTHON_IMAGE", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
+    assert given == {"PYTHON_IMAGE", "PYTHON_DIGEST", "SOURCE", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
     assert "--require-hashes" in dockerfile

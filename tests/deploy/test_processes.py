@@ -22,6 +22,8 @@ FILES = ["record", "lock", "forward", "candidate", "image", "entrance", "evidenc
         ("Redis", "shop-redis", "the service was not changed; run the same command again", False),
         ("watch", "shop", "the new version may be rolling out", True),
         ("rollback", "shop", "the rollback may be half-way; finish it", True),
+        ("rollback", "shop-redis", "Redis may be half-way through a change", False),
+        ("rollback", "", "what runs in the cluster was not changed", False),
         ("uninstall", "", "run the same command again to finish", False),
     ],
 )

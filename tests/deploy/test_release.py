@@ -56,6 +56,11 @@ def test_the_revision_that_was_applied_is_known(shell: Shell) -> None:
     assert call.endswith(" 0123456789ab by me --set a=b")
 
 
+def test_the_revision_is_remembered_for_how_it_ends(shell: Shell) -> None:
+    done = applied(shell, APPLIED, before="trap 'echo made$made_revisions' EXIT")
+    assert done.stdout.splitlines()[-1] == "made 5 5", done
+
+
 def test_nothing_is_applied_when_nothing_would_change(shell: Shell) -> None:
     done = applied(shell, APPLIED, diff="", rendered=BEFORE)
     assert done.stdout == "none \n", done

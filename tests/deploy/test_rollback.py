@@ -63,6 +63,12 @@ def test_the_version_before_is_restored_and_tested_at_its_own_host(shell: Shell)
     assert "revision 2 of shop was restored and verified as revision 4; evidence: saved" in done.stderr
 
 
+def test_the_revision_that_came_back_is_remembered_for_how_it_ends(shell: Shell) -> None:
+    call = "trap 'echo made$made_revisions' EXIT; release_failed shop 8 'it failed'"
+    done = rolled_back(shell, call, [FAILED, FAILED + "4 d deployed\n"], "1/a 2/b")
+    assert done.stdout.splitlines()[-1] == "made 4", done
+
+
 def test_without_a_record_the_one_that_served_is_restored(shell: Shell) -> None:
     done = rolled_back(shell, "release_failed shop 9 'it failed'", [FAILED, FAILED + "4 d deployed\n"], "")
     assert done.status == 9

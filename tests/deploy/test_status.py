@@ -52,7 +52,7 @@ def test_the_url_is_of_what_is_installed(told: str, ingress: str, url: str, shel
 
 
 def test_what_a_killed_deploy_left_is_named(shell: Shell) -> None:
-    told = status(shell, get_pod_shop_candidate="then", get_lease="5 me@host then")
+    told = status(shell, get_lease="5 me@host then")
     assert told["lock"] == "me@host, since then"
 
 
@@ -88,7 +88,7 @@ def history(shell: Shell, **variables: object) -> str:
         "kubectl",
         {
             "get secrets": "3 c superseded\n12 k superseded\n13 m deployed\n",
-            "go-template": f"content 1-2 sha256:ab\nrevision-12 {ENDED}\nservice 3/c 13/m\n",
+            "go-template": f"content 1-2 x\nrevision-12 k {ENDED}\nrevision-13 k {ENDED}\nservice 3/c 13/m\n",
             "get configmap": "3/c 13/m",
         },
     )

@@ -51,6 +51,7 @@ def test_all_goes_when_nothing_is_left(shell: Shell) -> None:
     assert deleted(shell) == [
         "pod",
         "networkpolicies",
+        "serviceaccounts",
         "configmap",
         "persistentvolumeclaims",
         "secrets",
@@ -85,7 +86,7 @@ def test_what_a_killed_deploy_took_from_a_store_goes_too(
 
 def test_data_stays_unless_told_otherwise(shell: Shell) -> None:
     assert uninstalled(shell, delete_data="no").status == 0
-    assert deleted(shell) == ["pod", "networkpolicies", "configmap"]
+    assert deleted(shell) == ["pod", "networkpolicies", "serviceaccounts", "configmap"]
 
 
 def test_a_try_whose_reply_was_lost_has_done_it(shell: Shell) -> None:

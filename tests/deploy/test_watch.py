@@ -211,3 +211,11 @@ def test_at_the_end_the_wait_says_what_was_missing(shell: Shell) -> None:
     assert status == 1
     assert fault.startswith("not complete after 0 s (--timeout): 1 of 3 new, 2 available, 3 in all; ")
     assert fault.endswith("; pod shop-new-1: FailedMount: secret not found")
+
+
+def test_an_api_server_that_is_away_is_named_while_it_is_waited_for(shell: Shell) -> None:
+    shell.stub("kubectl", {"": failure("dial tcp 10.0.0.1:6443: connect: connection refused")})
+    call = 'status=0; await_rollout deployment shop || status=$?; echo "$status $rollout_fault"'
+    done = shell.run(call, *FILES, timeout=2)
+    assert "deployment shop: the API server does not answer: dial tcp" in done.stderr
+    assert done.stdout.startswith("1 not complete after 2 s (--timeout): the API server does not answer")

@@ -165,10 +165,23 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     names = {
         name: folder / name for name in ("ca.crt", "ca.key", "one.crt", "one.key", "one.csr", "extensions")
     }
-    names["extensions"].write_text(f"subjectAltName=IP:{LOOPBACK}\n")
+    # As RFC 5280 wants them: since Python 3.13 nothing less is verified.
+    names["extensions"].write_text(f"subjectAltName=IP:{LOOPBACK}\nauthorityKeyIdentifier=keyid\n")
+    of_authority = ["-addext", "keyUsage=critical,keyCertSign"]
     key = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test"]
     for command in (
-        ["req", "-x509", *key, "-days", "2", "-keyout", names["ca.key"], "-out", names["ca.crt"]],
+        [
+            "req",
+            "-x509",
+            *key,
+            *of_authority,
+            "-days",
+            "2",
+            "-keyout",
+            names["ca.key"],
+            "-out",
+            names["ca.crt"],
+        ],
         ["req", *key, "-keyout", names["one.key"], "-out", names["one.csr"]],
         [
             *("x509", "-req", "-in", names["one.csr"], "-CA", names["ca.crt"], "-CAkey", names["ca.key"]),

@@ -1,6 +1,7 @@
 """A project that the scripts of an earlier version deployed: today's take it over, and can give it back."""
 
 import json
+import time
 
 import pytest
 
@@ -9,6 +10,9 @@ from tests.faults.deploy.deployment import Deployment, Sources
 
 BEFORE_CANDIDATES = "07964f2"
 """The last commit whose records, lock and charts knew neither a candidate nor the origin of a rollback."""
+
+WAITED_THEN = 2.0
+"""REQUEST_TIMEOUT of that version."""
 
 
 @pytest.fixture
@@ -41,7 +45,12 @@ def test_taken_over(installed_before: Deployment, make_deployment: MakeDeploymen
     volume = then.project.kubectl("get", "pvc", "-o", "jsonpath={..volumeName}")
 
     with fault("a project of the scripts before candidates", now, 0, "the candidate answered well") as line:
-        line.run = now.run("1.0.0")
+        line.run = now.start("1.0.0")
+        line.run.await_step("Redis")
+        began = time.monotonic()
+        line.run.await_line("statefulset .*: complete")
+        # Redis restarts once, for longer than the 2 s that a visit of that version waits.
+        line.outage = began, time.monotonic() + WAITED_THEN
     assert len(replica_sets(now) - sets) == 1, "the pods were rolled more than once"
     assert len(redis_revisions(now) - redis) <= 1, "Redis was rolled more than once"
     assert now.project.kubectl("get", "pvc", "-o", "jsonpath={..volumeName}") == volume
