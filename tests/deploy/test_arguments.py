@@ -39,6 +39,14 @@ def deploy(arguments: list[str], tools: Path, **environment: str) -> subprocess.
     )
 
 
+def test_on_github_a_refusal_is_the_same_line_to_these_tests(
+    tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workflow runs them where GITHUB_ACTIONS is set, and there deploy.sh writes annotations, too."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert deploy(GOOD[:4], tools).stderr.startswith("deploy.sh: ")
+
+
 def with_argument(position: int, value: str) -> list[str]:
     return [*GOOD[:position], value, *GOOD[position + 1 :]]
 

@@ -175,6 +175,32 @@ def test_a_pinned_base_is_not_asked_for(pipeline: Pipeline) -> None:
     assert pipeline.told()[0].startswith("docker build ")
 
 
+def test_an_image_on_another_base_has_another_name(pipeline: Pipeline) -> None:
+    """A tag that names two contents moves, and what it named before is collected one day."""
+    pipeline.outputs("image", VERSION="")
+    before = pipeline.told()[-1]
+    assert pipeline.run("base").returncode == 0
+    pipeline.git("add", "--all", "dev")
+    pipeline.commit()
+    pipeline.outputs("image", VERSION="")
+    assert before.startswith("docker push ")
+    assert pipeline.told()[-1] != before
+
+
+def test_every_setting_of_a_script_is_in_the_page_that_its_error_names() -> None:
+    """«X is not set: docs/pipeline.md says what it is»."""
+    scripts = (ROOT / "dev" / "ci").iterdir()
+    lines = [
+        found
+        for file in scripts
+        if file.is_file()
+        for found in re.findall(r"(?m)^need (.*)$", file.read_text())
+    ]
+    needed = {name for line in lines for name in line.split()}
+    page = (ROOT / "docs" / "pipeline.md").read_text()
+    assert {name for name in needed if not re.search(rf"`[^`\n]*\b{name}\b", page)} == set()
+
+
 @pytest.mark.parametrize(("script", "version"), [("image", "v1.2.3"), ("index", "")])
 def test_a_shallow_clone_names_nothing(pipeline: Pipeline, tmp_path: Path, script: str, version: str) -> None:
     shallow = tmp_path / "shallow"
@@ -238,3 +264,13 @@ def test_a_release_without_its_changes_is_not_begun(pipeline: Pipeline, version:
     done = pipeline.run("release-notes", VERSION=version)
     assert done.returncode == 1
     assert told in done.stderr
+
+
+def test_no_link_of_a_releases_text_is_relative(pipeline: Pipeline) -> None:
+    """On the page of a release it would lead to releases/tag/docs/…"""
+    real = (ROOT / "CHANGELOG.md").read_text()
+    newest = re.sub(r"(?m)^## \[.*?\].*$", "## [1.2.3] - 2026-01-01", real, count=1)
+    (pipeline.checkout / "CHANGELOG.md").write_text(newest)
+    told = pipeline.run("release-notes").stdout
+    assert "### Added" in told
+    assert re.findall(r"\]\((?!https://)[^)]*\)", told) == []

@@ -174,3 +174,27 @@ def test_prod_gets_what_staging_ran() -> None:
     assert [jobs[name]["environment"]["name"] for name in ["staging", "prod"]] == ["staging", "prod"]
     # A job that may reach a cluster may not push.
     assert all("packages" not in jobs[name]["permissions"] for name in ["staging", "prod"])
+
+
+def test_who_can_sign_installs_none_of_the_tests_packages() -> None:
+    """Any of them could sign as this workflow: pip runs a source package, Python a .pth file."""
+    makefile = (ROOT / "Makefile").read_text()
+    for path in WORKFLOWS:
+        for name, job in workflow(path)["jobs"].items():
+            if job["permissions"].get("id-token") != "write":
+                continue
+            for command in [step["run"] for step in job.get("steps", []) if "run" in step]:
+                if command.startswith("make "):
+                    target = re.escape(command.removeprefix("make "))
+                    (needed,) = re.findall(rf"(?m)^{target}: (.*?) ##", makefile)
+                    assert ".venv/test" not in needed.split(), f"{path.name}: {name}: {command}"
+
+
+def test_the_evidence_of_a_failed_deploy_outlives_its_machine() -> None:
+    """docs/deploy.md: in CI keep the folder as an artifact."""
+    for name in ["staging", "prod"]:
+        kept = [
+            step for step in jobs_of("deploy")[name]["steps"] if "upload-artifact" in step.get("uses", "")
+        ]
+        assert [step.get("if") for step in kept] == ["failure()"], name
+        assert [step["with"]["path"] for step in kept] == [".deploy"], name
