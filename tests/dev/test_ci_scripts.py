@@ -171,6 +171,9 @@ def test_a_pinned_base_is_not_asked_for(pipeline: Pipeline) -> None:
     assert pipeline.run("base").returncode == 0
     assert f"PYTHON_DIGEST={OTHER}\n" in (pipeline.checkout / "dev" / "ci" / "base-image").read_text()
     pipeline.notes.unlink()
+    assert "what is not committed" in pipeline.run("image").stderr
+    pipeline.git("add", "--all", "dev")
+    pipeline.commit()
     pipeline.outputs("image")
     assert pipeline.told()[0].startswith("docker build ")
 

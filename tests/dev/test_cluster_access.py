@@ -16,9 +16,10 @@ from tests.faults.deploy.certificates import certificate_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "dev" / "ci" / "cluster_access.py"
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nanyone\n-----END CERTIFICATE-----\n"
 CLUSTER = {
     "CLUSTER_SERVER": "https://cluster.test",
-    "CLUSTER_CA": "Y2E=",
+    "CLUSTER_CA": base64.b64encode(AUTHORITY.encode()).decode(),
     "CLUSTER_AUDIENCE": "https://cluster.test/x",
 }
 CLAIMS = (
