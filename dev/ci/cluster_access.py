@@ -36,13 +36,17 @@ def required(environment: Mapping[str, str], names: list[str], advice: str) -> N
 def refuse_what_cannot_be_meant(environment: Mapping[str, str]) -> None:
     """kubectl would ask in plain text, or say only that it cannot connect."""
     if not environment["CLUSTER_SERVER"].startswith("https://"):
-        sys.exit(f"dev/ci/cluster_access.py: CLUSTER_SERVER is {environment['CLUSTER_SERVER']}, allowed: https://…")
+        sys.exit(
+            f"dev/ci/cluster_access.py: CLUSTER_SERVER is {environment['CLUSTER_SERVER']}, allowed: https://…"
+        )
     try:
         authority = base64.b64decode(environment["CLUSTER_CA"], validate=True)
     except ValueError:
         authority = b""
     if b"-----BEGIN CERTIFICATE-----" not in authority:
-        sys.exit("dev/ci/cluster_access.py: CLUSTER_CA is no certificate, allowed: PEM in base64, on one line")
+        sys.exit(
+            "dev/ci/cluster_access.py: CLUSTER_CA is no certificate, allowed: PEM in base64, on one line"
+        )
 
 
 def kubeconfig(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def tools(tmp_path: Path) -> Path:
 
 
 def deploy(arguments: list[str], tools: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEPLOY_", "GITHUB_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DEPLOY_", "GITHUB_"))
+    }
     path = f"{tools}:{os.environ['PATH']}"
     return subprocess.run(
         [str(ROOT / "deploy.sh"), *arguments],
