@@ -283,7 +283,7 @@ def test_a_version_is_released_once(pipeline: Pipeline) -> None:
     """Tags move, and a run can be repeated: what a release's digests name stays."""
     (pipeline.checkout / "CHANGELOG.md").write_text("## [1.2.3] - 2026-01-01\n\n- It counts.\n")
     assert pipeline.run("release-notes").returncode == 0
-    done = pipeline.run("release-notes", GH_TOKEN="given")
+    done = pipeline.run("release-notes", GH_TOKEN=GIVEN)
     assert done.returncode == 1
     assert "the release v1.2.3 exists" in done.stderr
     assert pipeline.told() == ["gh release view v1.2.3"]
