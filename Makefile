@@ -78,7 +78,7 @@ actions: .venv/test ## Ask GitHub whether the pinned actions are what they say (
 	dev/ci/actions
 
 IMAGE ?= $(error IMAGE is not set: make sbom IMAGE=registry.example.com/visits:1.0.0)
-sbom: .venv/test ## Write what is in the image IMAGE to sbom.cdx.json (CycloneDX)
+sbom: .venv/sbom ## Write what is in the image IMAGE to sbom.cdx.json (CycloneDX)
 	@$(BIN)/python -m dev.sbom "$(IMAGE)" sbom.cdx.json
 
 base: ## Pin the base image that the pipeline builds on to what its tag names today
@@ -101,6 +101,10 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 
 .venv/test: .venv/run dev/requirements-test.txt
 	@$(INSTALL) dev/requirements-test.txt
+	@touch $@
+
+.venv/sbom: .venv/python dev/requirements-sbom.txt
+	@$(INSTALL) dev/requirements-sbom.txt
 	@touch $@
 
 .venv/lock: .venv/python dev/requirements-lock.txt

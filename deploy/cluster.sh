@@ -14,7 +14,7 @@ use_context() {
 # What kubectl and Helm say when the API server cannot be reached, or asks to come again.
 unreachable='was refused|connection refused|connection reset by peer|i/o timeout|TLS handshake timeout|Client\.Timeout'
 unreachable+='|context deadline exceeded|client connection lost|GOAWAY|unexpected EOF|: EOF$|no route to host'
-unreachable+='|network is unreachable|no such host|Unable to connect|\(ServiceUnavailable\)|currently unable to handle'
+unreachable+='|luster unreachable|getting credentials: exec|network is unreachable|no such host|Unable to connect|\(ServiceUnavailable\)|currently unable to handle'
 unreachable+='|\(TooManyRequests\)|Too many requests|\(Timeout\)|\(ServerTimeout\)|etcdserver:|apiserver not ready|has prevented the request|Bad ?Gateway|rpc error|failure in name resolution|server misbehaving|connection timed out'
 
 # is_unreachable: whether the last command failed over that. A webhook that is away is named like it, but it is

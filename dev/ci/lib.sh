@@ -29,11 +29,11 @@ output() {
   printf '%s=%s\n' "$1" "$2" | tee -a "${GITHUB_OUTPUT:-/dev/null}"
 }
 
-# content_commit FORMAT: of the last commit that touched what the image is made of.
+# content_commit FORMAT: of the last commit that touched what the image is made of, or built on.
 content_commit() {
   [ "$(git rev-parse --is-shallow-repository)" = false ] ||
     fail "this is a shallow clone: the commit that the image is of cannot be told (fetch-depth: 0)"
-  git log -1 --format="$1" -- "${image_content[@]}"
+  git log -1 --format="$1" -- "${image_content[@]}" dev/ci/base-image
 }
 
 # image_tag: VERSION, without the v of a git tag. Without a VERSION the image is named by the commit of its content, so

@@ -27,7 +27,9 @@ def tools(tmp_path: Path) -> Path:
 
 
 def deploy(arguments: list[str], tools: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEPLOY_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DEPLOY_", "GITHUB_"))
+    }
     path = f"{tools}:{os.environ['PATH']}"
     return subprocess.run(
         [str(ROOT / "deploy.sh"), *arguments],
@@ -37,6 +39,14 @@ def deploy(arguments: list[str], tools: Path, **environment: str) -> subprocess.
         timeout=30,
         check=False,
     )
+
+
+def test_on_github_a_refusal_is_the_same_line_to_these_tests(
+    tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workflow runs them where GITHUB_ACTIONS is set, and there deploy.sh writes annotations, too."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert deploy(GOOD[:4], tools).stderr.startswith("deploy.sh: ")
 
 
 def with_argument(position: int, value: str) -> list[str]:

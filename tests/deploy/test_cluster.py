@@ -55,6 +55,16 @@ def test_an_api_server_that_is_away(shell: Shell) -> None:
     assert told_apart(shell, "is_unreachable", AWAY) == AWAY
 
 
+def test_a_login_that_gives_no_token_for_a_moment(shell: Shell) -> None:
+    """What kubectl and Helm 3 and 4 said of it: nothing was asked of the cluster yet."""
+    why = "getting credentials: exec: executable /work/login failed with exit code 1"
+    said = [f"Unable to connect to the server: {why}"]
+    said += [
+        f'Error: {k}ubernetes cluster unreachable: Get "https://api.test:6443/version": {why}' for k in "kK"
+    ]
+    assert told_apart(shell, "is_unreachable", said) == said
+
+
 def test_what_only_sounds_like_it(shell: Shell) -> None:
     """A webhook that is away is somebody else's; and asking again would add failed revisions."""
     assert told_apart(shell, "is_unreachable", NOT_AWAY) == []

@@ -1,8 +1,11 @@
 """docs/deploy.md names the steps, exit statuses and variables that deploy.sh has."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
+
+from tests.deploy.shell import Shell
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "docs" / "deploy.md").read_text()
@@ -51,3 +54,18 @@ def test_the_steps_are_those_of_a_deploy() -> None:
     _, _, deploy = MAIN.partition("  deploy)\n")
     steps = re.findall(r'^    step "?(\w+)"? ', deploy.partition(";;")[0], re.MULTILINE)
     assert [row[0] for row in table("| step | what it does |")] == ["parse", *steps]
+
+
+def test_the_keys_of_an_outcome_are_those_of_the_page(shell: Shell) -> None:
+    files = ["image", "record", "lock", "entrance", "evidence"]
+    told = json.loads(shell.says("outcome 0", *files))
+    documented = {key for row in table("| key | meaning |") for key in re.findall(r"`(\w+)`", row[0])}
+    assert documented == told.keys()
+
+
+def test_the_keys_of_a_status_that_the_page_names_are_there() -> None:
+    _, _, section = DOCS.partition("## What a program is told")
+    (line,) = re.findall(r"^- `--status`: (.*?)^- ", section, re.MULTILINE | re.DOTALL)
+    text = (ROOT / "deploy" / "status.sh").read_text()
+    for key in re.findall(r"`service_(\w+)`", line):
+        assert f"${{key}}_{key}" in text, key

@@ -171,8 +171,37 @@ def test_a_pinned_base_is_not_asked_for(pipeline: Pipeline) -> None:
     assert pipeline.run("base").returncode == 0
     assert f"PYTHON_DIGEST={OTHER}\n" in (pipeline.checkout / "dev" / "ci" / "base-image").read_text()
     pipeline.notes.unlink()
+    assert "what is not committed" in pipeline.run("image").stderr
+    pipeline.git("add", "--all", "dev")
+    pipeline.commit()
     pipeline.outputs("image")
     assert pipeline.told()[0].startswith("docker build ")
+
+
+def test_an_image_on_another_base_has_another_name(pipeline: Pipeline) -> None:
+    """A tag that names two contents moves, and what it named before is collected one day."""
+    pipeline.outputs("image", VERSION="")
+    before = pipeline.told()[-1]
+    assert pipeline.run("base").returncode == 0
+    pipeline.git("add", "--all", "dev")
+    pipeline.commit()
+    pipeline.outputs("image", VERSION="")
+    assert before.startswith("docker push ")
+    assert pipeline.told()[-1] != before
+
+
+def test_every_setting_of_a_script_is_in_the_page_that_its_error_names() -> None:
+    """«X is not set: docs/pipeline.md says what it is»."""
+    scripts = (ROOT / "dev" / "ci").iterdir()
+    lines = [
+        found
+        for file in scripts
+        if file.is_file()
+        for found in re.findall(r"(?m)^need (.*)$", file.read_text())
+    ]
+    needed = {name for line in lines for name in line.split()}
+    page = (ROOT / "docs" / "pipeline.md").read_text()
+    assert {name for name in needed if not re.search(rf"`[^`\n]*\b{name}\b", page)} == set()
 
 
 @pytest.mark.parametrize(("script", "version"), [("image", "v1.2.3"), ("index", "")])
@@ -238,3 +267,23 @@ def test_a_release_without_its_changes_is_not_begun(pipeline: Pipeline, version:
     done = pipeline.run("release-notes", VERSION=version)
     assert done.returncode == 1
     assert told in done.stderr
+
+
+def test_no_link_of_a_releases_text_is_relative(pipeline: Pipeline) -> None:
+    """On the page of a release it would lead to releases/tag/docs/…"""
+    real = (ROOT / "CHANGELOG.md").read_text()
+    newest = re.sub(r"(?m)^## \[.*?\].*$", "## [1.2.3] - 2026-01-01", real, count=1)
+    (pipeline.checkout / "CHANGELOG.md").write_text(newest)
+    told = pipeline.run("release-notes").stdout
+    assert "### Added" in told
+    assert re.findall(r"\]\((?!https://)[^)]*\)", told) == []
+
+
+def test_a_version_is_released_once(pipeline: Pipeline) -> None:
+    """Tags move, and a run can be repeated: what a release's digests name stays."""
+    (pipeline.checkout / "CHANGELOG.md").write_text("## [1.2.3] - 2026-01-01\n\n- It counts.\n")
+    assert pipeline.run("release-notes").returncode == 0
+    done = pipeline.run("release-notes", GH_TOKEN=GIVEN)
+    assert done.returncode == 1
+    assert "the release v1.2.3 exists" in done.stderr
+    assert pipeline.told() == ["gh release view v1.2.3"]

@@ -16,9 +16,10 @@ from tests.faults.deploy.certificates import certificate_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "dev" / "ci" / "cluster_access.py"
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nanyone\n-----END CERTIFICATE-----\n"
 CLUSTER = {
     "CLUSTER_SERVER": "https://cluster.test",
-    "CLUSTER_CA": "Y2E=",
+    "CLUSTER_CA": base64.b64encode(AUTHORITY.encode()).decode(),
     "CLUSTER_AUDIENCE": "https://cluster.test/x",
 }
 CLAIMS = (
@@ -113,6 +114,35 @@ def test_the_real_kubectl_comes_with_the_token(tmp_path: Path, github: dict[str,
         thread.join()
     assert asked.stdout == "ok", asked.stderr
     assert ApiServer.came == [f"Bearer {TOKEN}"]
+
+
+def test_github_that_is_away_for_a_moment_is_asked_again(
+    github: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question to the cluster needs a token, and a Helm without one is a failed release."""
+    answer = GitHub.do_GET
+
+    def away_once(self: GitHub) -> None:
+        if self.asked:
+            answer(self)
+        else:
+            self.asked.append(self.path)
+            self.send_error(503)
+
+    monkeypatch.setattr(GitHub, "do_GET", away_once)
+    done = run(str(SCRIPT), "token", **CLUSTER, **github)
+    assert done.returncode == 0, done.stderr
+    assert len(GitHub.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"CLUSTER_SERVER": "cluster.test:6443"}, {"CLUSTER_CA": "-----BEGIN CERTIFICATE-----"}]
+)
+def test_a_cluster_that_cannot_be_meant_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
+    """Without https:// kubectl asks in plain text and as nobody, and says only that it cannot connect."""
+    done = run(str(SCRIPT), KUBECONFIG=str(tmp_path / "kubeconfig"), **(CLUSTER | wrong))
+    assert done.returncode == 1
+    assert all(name in done.stderr for name in wrong)
 
 
 def test_a_refusal_is_one_line_without_secrets(github: dict[str, str]) -> None:
