@@ -3,7 +3,8 @@
 import asyncio
 import sys
 
-from app.server import CannotListen, main
+from app.http.server import CannotListen
+from app.server import main
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logs import configure_logs
 

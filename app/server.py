@@ -1,63 +1,50 @@
 """The route table, the middleware order and the lifecycle."""
 
 import asyncio
-import contextlib
 import os
 import signal
-import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import structlog
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from app.counter import Counter
+from app.counting import counting
+from app.feature import Feature
 from app.handlers.base import BaseHandler
-from app.handlers.counter_api import counter_routes
 from app.handlers.errors import NotFoundHandler
 from app.handlers.metrics import metrics_routes
-from app.handlers.page import page_routes
 from app.handlers.probes import probe_routes
 from app.handlers.routes import Route
 from app.handlers.static import StaticHandler
 from app.handlers.version import version_routes
 from app.health import Health
-from app.redis_client import make_redis
-from app.redis_failures import REDIS_TROUBLE
-from app.request_policy import RequestPolicy, make_policy
+from app.http.drain import drain
+from app.http.policy import RequestPolicy, make_policy
+from app.http.server import make_server
 from app.settings import Settings
 from app.telemetry.logs import log_loop_trouble
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
-from app.transport import Transport
 
 HERE = Path(__file__).resolve().parent
-BACKLOG = 1024
-LAST_REQUEST_SECONDS = 0.1
-"""After the end of listening, for what was sent before to arrive: some round trips in a cluster."""
-
-QUIET_SECONDS = 1.0
-"""Without a visitor for so long, the pod's endpoint is taken for withdrawn."""
+MakeFeature: TypeAlias = Callable[[Settings, Metrics], Feature]
 
 log = structlog.get_logger(__name__)
 
 
-class CannotListen(Exception):
-    """The address cannot be bound; the message names it and what to do."""
-
-
 def make_app(
-    policy: RequestPolicy, counter: Counter, health: Health, telemetry: RequestTelemetry
+    policy: RequestPolicy, feature: Feature, health: Health, telemetry: RequestTelemetry
 ) -> Application:
     """Build the public application.
 
-    A request passes, in this order: Transport (framing, size, pace), BaseHandler.prepare (deadline, Host,
+    A request passes, in this order: Gate (framing, size, pace), BaseHandler.prepare (deadline, Host,
     in-flight limit), its handler, and record (metrics, access log).
     """
     return _application(
         [
-            *page_routes(counter),
-            *counter_routes(counter),
+            *feature.routes,
             *probe_routes(health),
             *version_routes(),
         ],
@@ -102,99 +89,48 @@ def _application(
     )
 
 
-async def main(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotListen."""
+async def main(settings: Settings, make_feature: MakeFeature = counting) -> None:
+    """Serve until SIGTERM or SIGINT. Raises app.http.server.CannotListen.
+
+    `make_feature` makes what the service is for. All else here is the same for any other.
+    """
     asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
     policy = make_policy(settings)
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
-    # A client for each that may be asked at the same time. The probe's: visitors who wait for theirs must not
-    # make the pod unready.
-    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
-    counter = Counter(
-        redis,
-        reading_redis,
-        settings.counter_key,
-        settings.redis_timeout,
-        settings.request_timeout,
-        metrics.count_redis_failure,
-    )
-    health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
-    metrics.watch(in_flight=lambda: len(policy.in_flight), is_ready=lambda: health.is_ready)
-    transport = Transport(make_app(policy, counter, health, telemetry), policy, telemetry)
+    feature = make_feature(settings, metrics)
+    health = Health(feature.needs, feature.check)
+    server = make_server(make_app(policy, feature, health, telemetry), policy, telemetry, metrics.count_drop)
     # Another policy than the visitors': a scrape takes none of their places, and no drain waits for it.
     admin_policy = make_policy(settings)
-    admin = Transport(make_admin_app(admin_policy, metrics, telemetry), admin_policy, telemetry)
+    admin_app = make_admin_app(admin_policy, metrics, telemetry)
+    admin = make_server(admin_app, admin_policy, telemetry, metrics.count_drop)
+    metrics.watch(
+        in_flight=lambda: len(policy.in_flight),
+        resting=policy.admission.resting,
+        is_ready=lambda: health.is_ready,
+    )
 
     stop = _stop_signal()
-    addresses = {"url": _listen(transport, settings.host, settings.port, "PORT")}
+    addresses = {"url": server.listen(settings.host, settings.port, "PORT")}
     if settings.admin_port:
-        addresses["admin_url"] = _listen(admin, settings.admin_address, settings.admin_port, "ADMIN_PORT")
+        addresses["admin_url"] = admin.listen(settings.admin_address, settings.admin_port, "ADMIN_PORT")
     log.info("listening", environment=settings.environment, version=settings.version, **addresses)
 
     starting = asyncio.create_task(_start(health))
     await stop.wait()
     starting.cancel()
-    await drain(settings, health, transport, policy, counter)
+    health.drain()
+    await drain(server, feature.settle)
 
-    admin.stop()
-    await admin.close_all_connections()
-    await counter.aclose()
-    for client in clients:
-        # With TLS a server that hangs lets nobody close in order.
-        with contextlib.suppress(*REDIS_TROUBLE):
-            await client.aclose()
+    await admin.aclose()
+    await feature.aclose()
     log.info("stopped")
 
 
 async def _start(health: Health) -> None:
     await health.become_ready()
     log.info("ready")
-
-
-async def drain(
-    settings: Settings, health: Health, transport: Transport, policy: RequestPolicy, counter: Counter
-) -> None:
-    """Let no visitor notice: not ready, endpoints withdrawn, no new ones, the last answer flushed, closed."""
-    health.drain()
-    # Busy keep-alive connections close with their next answer, while a new one still finds the listener.
-    transport.end_keep_alive()
-    log.info("draining", in_flight=len(policy.in_flight), delay_seconds=settings.drain_delay)
-    await asyncio.sleep(settings.drain_delay)
-    ends = asyncio.get_running_loop().time() + settings.drain_timeout
-    if settings.drain_delay:
-        # Whoever comes last still has REQUEST_TIMEOUT.
-        await _until_nobody_comes(policy, ends - settings.request_timeout)
-    transport.stop()
-    try:
-        async with asyncio.timeout_at(ends):
-            while True:
-                # Who connected last, or was idle, may have a request on its way.
-                await asyncio.sleep(LAST_REQUEST_SECONDS)
-                await policy.in_flight.wait_until_none()
-                await counter.settle()
-                # Whoever came while the last batch settled is served like the others.
-                if transport.close_when_quiet():
-                    break
-    except TimeoutError:
-        log.warning(
-            "drain timed out",
-            in_flight=len(policy.in_flight),
-            arriving=transport.arriving(),
-            seconds=settings.drain_timeout,
-        )
-    await transport.close_all_connections()
-
-
-async def _until_nobody_comes(policy: RequestPolicy, latest: float) -> None:
-    """Return once the entrance sends nobody any more, which a busy cluster may take longer for than expected.
-
-    It would send them to an address where nobody answers, not even with a refusal.
-    """
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout_at(latest):
-            while (rest := QUIET_SECONDS - policy.admission.seconds_since_last()) > 0:  # noqa: ASYNC110 - no event tells that nobody comes
-                await asyncio.sleep(rest)
 
 
 def _stop_signal() -> asyncio.Event:
@@ -213,27 +149,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     return stop
-
-
-def _listen(transport: Transport, host: str, port: int, setting: str) -> str:
-    """Bind and accept; return the URL, with the port that was bound."""
-    try:
-        sockets = bind_sockets(port, host, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        # A UnicodeError: no name of a host can be such a text.
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise CannotListen(
-            f"cannot listen on {host}:{port}: {reason or error}; "
-            f"stop what listens there, or set {setting} to another port"
-        ) from None
-    transport.add_sockets(sockets)
-    return f"http://{_in_url(host)}:{_port_of(sockets[0])}"
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _port_of(bound: socket.socket) -> int:
-    port: int = bound.getsockname()[1]
-    return port

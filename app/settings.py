@@ -3,100 +3,36 @@
 import os
 import re
 import sys
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from app.redis_url import complaint_about, login_in, speaks_tls
+from app.redis.url import complaint_about, login_in, speaks_tls
+from app.setting_kinds import (
+    Addresses,
+    Delay,
+    ExistingFile,
+    Flag,
+    Names,
+    Networks,
+    Port,
+    Seconds,
+    Secret,
+    Text,
+    blank_is_none,
+    lower_case,
+    utf_8,
+)
 
-HIGHEST_PORT = 65535
 HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")
 """A key that begins so has a hash tag of Redis Cluster: between the first `{` and the first `}` after it."""
 
 
 class SettingsError(Exception):
     """A setting is not usable; the message names the variable, what was given and what is allowed."""
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _networks(value: object) -> object:
-    parts = _split(value)
-    return (
-        [ip_network(part) if isinstance(part, str) else part for part in parts]
-        if isinstance(parts, list)
-        else parts
-    )
-
-
-def _addresses(value: object) -> object:
-    parts = _split(value)
-    if not isinstance(parts, list):
-        return parts
-    return [_address(part) if isinstance(part, str) else part for part in parts]
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
-        raise ValueError(text)
-    return host.strip("[]"), int(port)
-
-
-def _level(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _blank_is_none(value: object) -> object:
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    return None if text == "" else value
-
-
-def _utf_8(value: SecretStr | None) -> SecretStr | None:
-    # Python keeps other bytes of the environment as lone surrogates, which nobody can send.
-    if value is not None:
-        try:
-            value.get_secret_value().encode()
-        except UnicodeEncodeError:
-            raise ValueError("not UTF-8") from None
-    return value
-
-
-Port = Annotated[int, Field(ge=0, le=65535, description="a whole number from 0 to 65535")]
-Seconds = Annotated[
-    float, Field(gt=0, le=86400, allow_inf_nan=False, description="seconds, above 0, at most 86400")
-]
-Delay = Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False, description="seconds, from 0 to 86400")]
-Flag = Annotated[bool, Field(description="true or false")]
-Text = Annotated[str, Field(min_length=1, description="a text that is not empty")]
-Secret = Annotated[
-    SecretStr | None,
-    BeforeValidator(_blank_is_none),
-    AfterValidator(_utf_8),
-    Field(description="a text in UTF-8"),
-]
-ExistingFile = Annotated[Path, Field(description="the path of a readable file")]
-Names = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_split), Field(description="names separated by commas")
-]
-Networks = Annotated[
-    tuple[IPv4Network | IPv6Network, ...],
-    NoDecode,
-    BeforeValidator(_networks),
-    Field(description="addresses or networks separated by commas, such as 10.0.0.0/8"),
-]
-Addresses = Annotated[
-    tuple[tuple[str, int], ...],
-    NoDecode,
-    BeforeValidator(_addresses),
-    Field(description="host:port separated by commas"),
-]
 
 
 class Settings(BaseSettings):
@@ -124,8 +60,8 @@ class Settings(BaseSettings):
     redis_tls_key_file: ExistingFile | None = None
     redis_url: Annotated[
         SecretStr | None,
-        BeforeValidator(_blank_is_none),
-        AfterValidator(_utf_8),
+        BeforeValidator(blank_is_none),
+        AfterValidator(utf_8),
         Field(description="a URL in UTF-8 that begins with redis://, rediss:// or unix://"),
     ] = None
     redis_sentinels: Addresses = ()
@@ -159,11 +95,11 @@ class Settings(BaseSettings):
 
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        BeforeValidator(_level),
+        BeforeValidator(lower_case),
         Field(description="debug, info, warning or error"),
     ] = "info"
     log_format: Annotated[
-        Literal["console", "json"], BeforeValidator(_level), Field(description="console or json")
+        Literal["console", "json"], BeforeValidator(lower_case), Field(description="console or json")
     ] = Field(default_factory=lambda: "console" if sys.stdout.isatty() else "json")
 
     # Baked into the image or set by the chart; shown by /version.

@@ -5,7 +5,7 @@ import random
 import sys
 
 from app.__main__ import start
-from app.counter import Counter
+from app.counter.counter import Counter
 
 
 class BrokenOnPurpose(Exception):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from redis import Redis
 
-from app.counter_records import RECORD_SECONDS, CounterRecords
-from app.redis_client import make_redis
+from app.counter.records import RECORD_SECONDS, CounterRecords
+from app.redis.client import make_redis
 from app.settings import Settings
 from bench.counter import head, row, used_cpu
 from dev.valkey import LOOPBACK, Valkey

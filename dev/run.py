@@ -9,8 +9,8 @@ from types import FrameType
 from typing import Any
 
 from app.__main__ import EXIT_BAD_SETTING, complain, run
-from app.redis_client import make_redis
-from app.redis_failures import REDIS_TROUBLE, failure_reason
+from app.redis.client import make_redis
+from app.redis.failures import REDIS_TROUBLE, failure_reason
 from app.settings import Settings, SettingsError, load_settings
 from dev.valkey import LOOPBACK, Valkey, ValkeyError
 

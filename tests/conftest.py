@@ -11,17 +11,17 @@ from redis import Redis
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
-from app.counter import Counter
+from app.counting import counting
+from app.feature import Feature
 from app.health import Health
-from app.redis_client import make_redis
-from app.request_policy import make_policy
+from app.http.policy import make_policy
+from app.http.server import Server, make_server
 from app.server import make_app
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
-from app.transport import Transport
 from dev.valkey import LOOPBACK, Valkey
-from tests.held_network import HeldCounter
+from tests.counter.held_network import HeldCounter
 from tests.service import Service
 
 
@@ -145,8 +145,8 @@ class ServiceParts(NamedTuple):
     """What server.main puts together."""
 
     application: Application
-    transport: Transport
-    counter: Counter
+    server: Server
+    feature: Feature
     health: Health
 
 
@@ -156,17 +156,12 @@ def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[ServiceParts]
     policy = make_policy(settings)
     metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
-    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
-    counter = Counter(
-        redis, reading_redis, settings.counter_key, settings.redis_timeout, 2.0, metrics.count_redis_failure
-    )
-    health = Health(probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure)
+    feature = counting(settings.model_copy(update={"request_timeout": 2.0}), metrics)
+    health = Health(feature.needs, feature.check)
     io_loop.run_sync(health.become_ready)
-    application = make_app(policy, counter, health, telemetry)
-    yield ServiceParts(application, Transport(application, policy, telemetry), counter, health)
-    io_loop.run_sync(counter.aclose)
-    for client in clients:
-        io_loop.run_sync(client.aclose)
+    application = make_app(policy, feature, health, telemetry)
+    yield ServiceParts(application, make_server(application, policy, telemetry), feature, health)
+    io_loop.run_sync(feature.aclose)
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
-"""The state machine and the ping."""
+"""The state machine, and what Redis is asked for it."""
 
 import asyncio
 
 import pytest
 
 from app.health import REUSE_SECONDS, Health, State
-from app.redis_client import make_redis
+from app.redis.client import make_redis
 from app.settings import Settings
 from tests.conftest import ValkeyServer
+from tests.counter.counting import health_over
 from tests.faults.service.redis_proxy import RedisProxy
 
 
@@ -20,7 +21,7 @@ def pings(valkey: ValkeyServer) -> int:
 @pytest.mark.gen_test
 async def test_the_life_of_a_process(settings: Settings) -> None:
     redis = make_redis(settings)
-    health = Health(redis, "counter", 0.3)
+    health = health_over(redis, 0.3)
     assert not health.is_ready
     assert await health.not_ready_because() == "starting"
     await health.become_ready()
@@ -37,9 +38,9 @@ async def test_the_life_of_a_process(settings: Settings) -> None:
 @pytest.mark.gen_test
 async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings)
-    health = Health(redis, "counter", 0.3)
+    health = health_over(redis, 0.3)
     before = pings(valkey)
-    assert await asyncio.gather(*(health.redis_trouble() for _ in range(50))) == [None] * 50
+    assert await asyncio.gather(*(health.trouble() for _ in range(50))) == [None] * 50
     assert pings(valkey) == before + 1
     await redis.aclose()
 
@@ -47,15 +48,15 @@ async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: Valk
 @pytest.mark.gen_test
 async def test_an_answer_is_reused_only_for_a_moment(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings)
-    health = Health(redis, "counter", 0.3)
-    assert await health.redis_trouble() is None
+    health = health_over(redis, 0.3)
+    assert await health.trouble() is None
     valkey.stop()
     loop = asyncio.get_running_loop()
     stopped = loop.time()
-    while await health.redis_trouble() is None:
+    while await health.trouble() is None:
         assert loop.time() - stopped < 0.5
         await asyncio.sleep(0.01)
-    assert await health.redis_trouble() == "connection"
+    assert await health.trouble() == "connection"
     await redis.aclose()
 
 
@@ -64,10 +65,10 @@ async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
     settings: Settings, valkey: ValkeyServer
 ) -> None:
     redis = make_redis(settings)
-    health = Health(redis, "counter", 0.4)
+    health = health_over(redis, 0.4)
     valkey.pause()
-    first = asyncio.create_task(health.redis_trouble())
-    second = asyncio.create_task(health.redis_trouble())
+    first = asyncio.create_task(health.trouble())
+    second = asyncio.create_task(health.trouble())
     await asyncio.sleep(0)
     first.cancel()
     valkey.resume()
@@ -79,11 +80,11 @@ async def test_a_probe_that_gives_up_does_not_end_the_ping_of_others(
 async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings)
     failures: list[str] = []
-    health = Health(redis, "counter", 0.3, failures.append)
+    health = health_over(redis, 0.3, on_failure=failures.append)
     valkey.pause()
     loop = asyncio.get_running_loop()
     started = loop.time()
-    assert await health.redis_trouble() == "timeout"
+    assert await health.trouble() == "timeout"
     assert loop.time() - started < 0.6
     assert failures == ["timeout"]
     valkey.resume()
@@ -95,11 +96,11 @@ async def test_a_redis_that_is_slow_but_in_time_is_ready(settings: Settings, val
     proxy = RedisProxy(("127.0.0.1", valkey.port))
     with proxy:
         redis = make_redis(settings.model_copy(update={"redis_port": proxy.port}))
-        health = Health(redis, "counter", 0.5)
-        assert await health.redis_trouble() is None
+        health = health_over(redis, 0.5)
+        assert await health.trouble() is None
         await asyncio.sleep(REUSE_SECONDS)
         proxy.delay = 0.3
-        assert await health.redis_trouble() is None
+        assert await health.trouble() is None
         await redis.aclose()
 
 
@@ -112,7 +113,7 @@ async def test_a_key_that_holds_no_number_is_no_trouble_of_the_server(
     with valkey.client as client:
         client.execute_command(*command)
     redis = make_redis(settings)
-    assert await Health(redis, "counter", 0.3).redis_trouble() is None
+    assert await health_over(redis, 0.3).trouble() is None
     await redis.aclose()
 
 
@@ -129,10 +130,22 @@ async def test_a_server_that_answers_a_ping_and_counts_nothing_is_in_trouble(
     settings: Settings, valkey: ValkeyServer, command: tuple[str, ...], trouble: str
 ) -> None:
     redis = make_redis(settings)
-    health = Health(redis, "counter", 0.3)
-    assert await health.redis_trouble() is None
+    health = health_over(redis, 0.3)
+    assert await health.trouble() is None
     await asyncio.sleep(REUSE_SECONDS)
     with valkey.client as client:
         client.execute_command(*command)
-    assert await health.redis_trouble() == trouble
+    assert await health.trouble() == trouble
     await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_check_that_fails_as_nobody_expects_is_trouble_and_no_error() -> None:
+    """A probe that failed for good would have the pod killed in vain."""
+
+    async def broken() -> None:
+        raise KeyError("flag")
+
+    health = Health("disk", broken)
+    assert await health.trouble() == "error"
+    assert await health.not_ready_because() == "starting"

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.request_policy import FREE_REFUSALS_A_SECOND
+from app.http.admission import FREE_REFUSALS_A_SECOND
 from app.telemetry.requests import LONGEST_METHOD, LONGEST_PATH, LONGEST_USER_AGENT, shown
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer

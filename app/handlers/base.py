@@ -10,14 +10,15 @@ from typing import Any, ClassVar
 import structlog
 from tornado.web import HTTPError, RequestHandler
 
-from app.counter import CounterUnavailable
 from app.handlers.negotiation import preferred
-from app.problem import CONTENT_TYPE, problem_body, title_of
-from app.request_policy import RequestPolicy, request_id_complaint, request_id_of
+from app.http.policy import RequestPolicy
+from app.http.problem import CONTENT_TYPE, problem_body, title_of
+from app.http.request_id import request_id_complaint, request_id_of
+from app.unavailable import Unavailable
 
 FULL = "Too many requests are in flight; try again in a moment."
-AWAY = "The counter is not available right now; try again in a moment."
-BROKEN = "The counter is not available, and will not be until somebody who runs this service mends it."
+AWAY = "The {} is not available right now; try again in a moment."
+BROKEN = "The {} is not available, and will not be until somebody who runs this service mends it."
 DETAILS = {HTTPStatus.NOT_FOUND.value: "There is nothing at this address."}
 """By status, where there is more to say than that the request was not understood."""
 
@@ -50,6 +51,12 @@ class BaseHandler(RequestHandler):
         return policy
 
     @property
+    def connection(self) -> object:
+        """What the request came on, see app.http.connection."""
+        connection: object = self.request.connection.context  # type: ignore[union-attr]
+        return connection
+
+    @property
     def request_id(self) -> str:
         # Kept on the request: Tornado asks for the default headers again when it turns to an error.
         known: str | None = getattr(self.request, "request_id", None)
@@ -78,7 +85,7 @@ class BaseHandler(RequestHandler):
         self.is_held = True
         if self.is_probe:
             return None
-        self.is_admitted = self.policy.admission.enter(self.request.connection)
+        self.is_admitted = self.policy.admission.enter(self.connection)
         if not self.is_admitted:
             # Not raised: Tornado's way with errors costs as much as a visit, and refusals come in crowds.
             self.write_error(HTTPStatus.SERVICE_UNAVAILABLE, detail=FULL)
@@ -112,11 +119,11 @@ class BaseHandler(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's signature
         exception = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(exception, CounterUnavailable):
+        if isinstance(exception, Unavailable):
             status_code = 503
         self.set_status(status_code)
         if status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.set_header("Retry-After", str(self.policy.admission.retry_after(self.request.connection)))
+            self.set_header("Retry-After", str(self.policy.admission.retry_after(self.connection)))
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         self.write_problem(status_code, kwargs.get("detail") or self._detail_of(status_code, exception))
@@ -160,16 +167,16 @@ class BaseHandler(RequestHandler):
         tb: TracebackType | None,
     ) -> None:
         """Log what is ours; what the client did wrong is in the access log already."""
-        if isinstance(value, CounterUnavailable):
-            log.warning("counter unavailable", reason=value.reason, route=self.route)
+        if isinstance(value, Unavailable):
+            log.warning(f"{value.what} unavailable", reason=value.reason, route=self.route)
         elif not isinstance(value, HTTPError):
             log.error("unexpected error", route=self.route, exc_info=(typ, value, tb))
 
     def _detail_of(self, status: int, exception: BaseException | None) -> str:
         if isinstance(exception, Problem):
             return exception.detail
-        if isinstance(exception, CounterUnavailable):
-            return AWAY if exception.mends_itself else BROKEN
+        if isinstance(exception, Unavailable):
+            return (AWAY if exception.mends_itself else BROKEN).format(exception.what)
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             return f"This address answers to {', '.join(self.allowed_methods()) or 'no method'} only."
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:

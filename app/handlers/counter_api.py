@@ -2,7 +2,7 @@
 
 import json
 
-from app.counter import Counter
+from app.counter.counter import Counter
 from app.handlers.base import ApiHandler, Problem
 from app.handlers.routes import Route, route
 

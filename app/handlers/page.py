@@ -1,6 +1,6 @@
 """`GET /`: counts a visit and shows the page."""
 
-from app.counter import Counter
+from app.counter.counter import Counter
 from app.handlers.base import BaseHandler, Problem
 from app.handlers.negotiation import preferred
 from app.handlers.routes import Route, route

@@ -20,12 +20,15 @@ class Probe(BaseHandler):
 
 
 class LivenessProbe(Probe):
-    """Fails only for what a restart mends: a process that cannot answer at all. Redis away is `degraded`."""
+    """Fails only for what a restart mends: a process that cannot answer at all.
+
+    Without what the service needs it is `degraded`.
+    """
 
     route = "/healthz"
 
     async def get(self) -> None:
-        self.answer(200, "ok" if await self.health.redis_trouble() is None else "degraded")
+        self.answer(200, "ok" if await self.health.trouble() is None else "degraded")
 
     async def head(self) -> None:
         await self.get()

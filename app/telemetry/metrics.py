@@ -41,15 +41,28 @@ class Metrics:
         self._redis_failures = Counter(
             "redis_failures", "Redis commands and pings that failed", ("reason",), registry=self._registry
         )
+        self._drops = Counter(
+            "http_connections_dropped",
+            "Connections closed because of too many, or because of a client that reads no answer",
+            ("reason",),
+            registry=self._registry,
+        )
         Gauge(
             "build_info", "What runs here", ("version", "commit", "environment"), registry=self._registry
         ).labels(settings.version, settings.git_commit, settings.environment).set(1)
 
-    def watch(self, in_flight: Callable[[], float], is_ready: Callable[[], bool]) -> None:
-        """Read these two at every scrape."""
+    def watch(
+        self, in_flight: Callable[[], float], resting: Callable[[], float], is_ready: Callable[[], bool]
+    ) -> None:
+        """Read these at every scrape."""
         Gauge("http_requests_in_flight", "Requests not flushed yet", registry=self._registry).set_function(
             in_flight
         )
+        Gauge(
+            "http_requests_resting",
+            "Requests that wait because one before on their connection was refused",
+            registry=self._registry,
+        ).set_function(resting)
         Gauge(
             "ready", "1 when started, not draining, and the last ping answered", registry=self._registry
         ).set_function(lambda: float(is_ready()))
@@ -60,6 +73,9 @@ class Metrics:
 
     def count_redis_failure(self, reason: str) -> None:
         self._redis_failures.labels(reason).inc()
+
+    def count_drop(self, reason: str) -> None:
+        self._drops.labels(reason).inc()
 
     def render(self) -> bytes:
         """Return the text exposition format."""

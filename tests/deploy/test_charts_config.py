@@ -105,7 +105,7 @@ def test_an_external_redis_behind_sentinels(started: Start, tmp_path: Path) -> N
     assert "REDIS_HOST" not in data
     settings = started(data)
     assert settings.redis_sentinels == (("a.test", 26379), ("b.test", 26379))
-    # To the Sentinels, too: tests/test_redis_client.py.
+    # To the Sentinels, too: tests/redis/test_client.py.
     assert (settings.redis_tls, settings.redis_tls_ca_file) == (True, tmp_path / "ca.crt")
     assert (settings.redis_sentinel_username, settings.redis_sentinel_password) == (None, None)
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 Edit: TypeAlias = Callable[[str], str]
 
 STAMP = "X-Bad-Version"
-STAMPED = "app/request_policy.py"
+STAMPED = "app/http/policy.py"
 """Builds the headers that handlers, errors, probes, static files and the transport's own refusals share."""
 
 
@@ -148,7 +148,7 @@ INSIDE = (
     _inside(
         "every-twentieth-is-slow",
         "every 20th visit takes 4 s, while something is refreshed",
-        counter=replacing(
+        counter__counter=replacing(
             (
                 "        self._timeout = timeout\n",
                 "        self._timeout = timeout\n        self._visits = 0\n",
@@ -193,8 +193,15 @@ INSIDE = (
     _inside(
         "second-request-waits",
         "every further request on a kept connection waits 2 s: a pause for the refused became everyone's",
-        request_policy=replacing(
-            ("return self._rests.get(request, 0.0)", "return self._rests.get(request, LONGEST_REST)")
+        http__admission=replacing(
+            (
+                "        self._now += 1\n",
+                "        self._now += 1\n        self._rest_ends[connection] = 0.0\n",
+            ),
+            (
+                "        seconds = self.rest_of(connection)\n",
+                "        await asyncio.sleep(LONGEST_REST)\n        seconds = self.rest_of(connection)\n",
+            ),
         ),
     ),
 )
@@ -225,8 +232,8 @@ LATER = (
             (
                 "    starting = asyncio.create_task(_start(health))\n",
                 "    starting = asyncio.create_task(_start(health))\n\n"
-                "    def listen_anew() -> None:\n        transport.stop()\n"
-                '        _listen(transport, settings.host, settings.port + 80, "PORT")\n\n'
+                "    def listen_anew() -> None:\n        server.stop_listening()\n"
+                '        server.listen(settings.host, settings.port + 80, "PORT")\n\n'
                 "    asyncio.get_running_loop().call_later(15.0, listen_anew)\n",
             )
         ),
@@ -234,7 +241,7 @@ LATER = (
     _later(
         "same-number-under-load",
         "visitors who come at the same moment are shown the same number",
-        batches=replacing(
+        counter__batches=replacing(
             (
                 "for number, visit in enumerate(batch, value - len(batch) + 1):",
                 "for visit in batch:",
@@ -248,7 +255,7 @@ OUTSIDE = (
     _outside(
         "counts-in-the-process",
         "reads the counter once and counts on in its memory: right with one pod, until it ends",
-        counter=replacing(
+        counter__counter=replacing(
             (
                 KEEPS_TIMEOUT,
                 f"{KEEPS_TIMEOUT}        self._known: int | None = None\n",
@@ -269,7 +276,7 @@ OUTSIDE = (
     _outside(
         "only-the-first-pod-counts",
         "all pods write under one name, which Redis gives to the first: with the others visits are late 503s",
-        counter_records=replacing(("writer = secrets.token_hex(16)", 'writer = "visits"')),
+        counter__records=replacing(("writer = secrets.token_hex(16)", 'writer = "visits"')),
     ),
     _outside(
         "exits-at-once",

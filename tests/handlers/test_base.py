@@ -9,10 +9,10 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
-from app.counter import Counter
+from app.counting import counting
 from app.health import Health
-from app.redis_client import make_redis
-from app.request_policy import InFlight, make_policy
+from app.http.in_flight import InFlight
+from app.http.policy import make_policy
 from app.server import make_app
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
@@ -27,16 +27,11 @@ def app(io_loop: IOLoop, valkey: ValkeyServer) -> Iterator[Application]:
     settings = Settings(
         redis_host=LOOPBACK, redis_port=valkey.port, request_timeout=0.3, redis_timeout=0.2
     ).model_copy(update={"redis_timeout": 30.0})
-    redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
-    telemetry = RequestTelemetry(Metrics(settings))
-    yield make_app(
-        make_policy(settings),
-        Counter(redis, reading_redis, "counter", 30.0, 30.0),
-        Health(probe_redis, "counter", 0.2),
-        telemetry,
-    )
-    for client in clients:
-        io_loop.run_sync(client.aclose)
+    metrics = Metrics(settings)
+    feature = counting(settings.model_copy(update={"request_timeout": 30.0}), metrics)
+    health = Health(feature.needs, feature.check)
+    yield make_app(make_policy(settings), feature, health, RequestTelemetry(metrics))
+    io_loop.run_sync(feature.aclose)
 
 
 @pytest.mark.gen_test

@@ -81,7 +81,9 @@ def test_sigterm_under_load(server: Server, start_line: StartLine) -> None:
     The visitors never pause: whenever it closes a connection without having said so, a request is on its way.
     """
     # Whoever was accepted is answered; a connection that comes when the listener is gone is refused.
-    with start_line("SIGTERM under load", also=[UNREACHED], ends=True, pause=0.0, DRAIN_DELAY=0.5) as line:
+    # Visitors come to the end: it is due when the last of them would still have REQUEST_TIMEOUT.
+    due = {"DRAIN_DELAY": 0.5, "DRAIN_TIMEOUT": 10, "REQUEST_TIMEOUT": 10}
+    with start_line("SIGTERM under load", also=[UNREACHED], ends=True, pause=0.0, **due) as line:
         line.watch(end(line.service, 0))
         line.do(line.service.signal, signal.SIGTERM)
         line.sees("draining", lambda: line.service.has_said("draining"))

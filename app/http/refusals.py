@@ -1,0 +1,63 @@
+"""The answer to what never reaches a handler."""
+
+import time
+
+from tornado.httputil import HTTPHeaders, RequestStartLine, format_timestamp
+
+from app.http.connection import Connection
+from app.http.policy import RequestPolicy
+from app.http.problem import CONTENT_TYPE, problem_body, title_of
+from app.http.request_id import request_id_of
+from app.telemetry.requests import RequestTelemetry
+
+REFUSED = "refused"
+"""The route, in logs and metrics, of what was refused before any route was looked for."""
+
+
+class Refusals:
+    """Builds problems and reports them. What is refused is the last request of its connection."""
+
+    def __init__(self, policy: RequestPolicy, telemetry: RequestTelemetry) -> None:
+        self._policy = policy
+        self._telemetry = telemetry
+
+    def answer(
+        self,
+        connection: Connection,
+        status: int,
+        detail: str,
+        start_line: RequestStartLine | None = None,
+        headers: HTTPHeaders | None = None,
+    ) -> tuple[HTTPHeaders, bytes]:
+        """Return the headers and the body, for a request of which this much could be read."""
+        connection.is_last = True
+        request_id = request_id_of(headers)
+        body = problem_body(status, detail, request_id)
+        answer = HTTPHeaders(self._policy.headers)
+        answer["X-Request-ID"] = request_id
+        answer["Content-Type"] = CONTENT_TYPE
+        answer["Content-Length"] = str(len(body))
+        answer["Connection"] = "close"
+        answer["Date"] = format_timestamp(time.time())
+        peer = connection.remote_ip
+        method = start_line.method if start_line else "other"
+        self._telemetry.record(
+            request_id=request_id,
+            method=method,
+            route=REFUSED,
+            target=start_line.path if start_line else "",
+            status=status,
+            seconds=0.0,
+            client=self._policy.client_address(peer, headers if headers is not None else HTTPHeaders()),
+            user_agent=headers.get("User-Agent", "") if headers is not None else "",
+        )
+        return answer, b"" if method == "HEAD" else body
+
+    def encoded(self, connection: Connection, status: int, detail: str) -> bytes:
+        """Return the whole answer, for bytes in which a parser found no request."""
+        headers, body = self.answer(connection, status, detail)
+        lines = [
+            f"HTTP/1.1 {status} {title_of(status)}",
+            *(f"{name}: {value}" for name, value in headers.get_all()),
+        ]
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
