@@ -57,7 +57,7 @@ def test_an_api_server_that_is_away(shell: Shell) -> None:
 
 def test_a_login_that_gives_no_token_for_a_moment(shell: Shell) -> None:
     """What kubectl and Helm 3 and 4 said of it: nothing was asked of the cluster yet."""
-    why = "getting credentials: exec: executable /work/login failed with exit code 1"
+    why = "getting credentials: exec: executable /opt/login failed with exit code 1"
     said = [f"Unable to connect to the server: {why}"]
     said += [
         f'Error: {k}ubernetes cluster unreachable: Get "https://api.test:6443/version": {why}' for k in "kK"
