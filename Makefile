@@ -65,7 +65,7 @@ bench: .venv/test ## Measure the counter: commands a visit, overload, memory, wh
 	$(BIN)/python -m bench.counter memory
 	$(BIN)/python -m bench.redis_limit
 
-faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names, one after another (70 minutes)
+faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names, one after another (some 95 minutes)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/deploy -v
 
 lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
