@@ -22,7 +22,7 @@ from tests.service import ROOT, Service
 TIMES = 300
 ERROR_RATE = 0.05
 DIGEST = f"sha256:{'a' * 64}"
-SOURCED = ["output", "processes", "cluster", "outcome", "good_answers", "answers"]
+SOURCED = ["output", "processes", "arguments", "cluster", "outcome", "good_answers", "answers"]
 
 
 class Verdict(NamedTuple):
