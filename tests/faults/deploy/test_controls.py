@@ -59,8 +59,23 @@ def bad(name: str) -> BadVersion:
 
 NO_CANDIDATE = ("deploy/candidate.sh", "  if ! candidate_is_wanted; then return; fi\n", "  return\n")
 NO_SMOKE_TEST = ("deploy.sh", "    step smoke smoke_service\n", "")
-NO_ROLLBACK = ("deploy/rollback.sh", '  step rollback restore_service "$target" "$reason"\n', "")
+NO_ROLLBACK = ("deploy/rollback.sh", '  step rollback restore_release "$release" "$target" "$reason"\n', "")
 NO_LOCK = ("deploy.sh", "    step namespace prepare_namespace\n    step lock acquire_lock\n", "")
+PRINTED_PASSWORD = (
+    "deploy/status.sh",
+    '  result "$image_name:',
+    '  "${kubectl[@]}" get secret "$secret_name" -o jsonpath={.data.REDIS_PASSWORD}\n  result "$image_name:',
+)
+LEFT_CANDIDATE = (
+    "deploy/candidate.sh",
+    "  examine_drain\n  remove_candidate\n",
+    "  stop_forward\n  candidate_made=\n",
+)
+PLAN_OF_LESS = (
+    "deploy/objects_that_differ.awk",
+    "if (before != after) print",
+    'if (before != after && object !~ "^ConfigMap") print',
+)
 
 
 REDIRECTED_FOR_EVER = "more answers; .* 301:"
@@ -110,22 +125,19 @@ def test_a_lock_that_nobody_takes(installed: Deployment, monkeypatch: pytest.Mon
 
 
 def test_a_password_that_is_printed(installed: Deployment, without: Without) -> None:
-    printing = '"${kubectl[@]}" get secret "$secret_name" -o jsonpath={.data.REDIS_PASSWORD}\n  cat <<END'
-    with without("deploy/status.sh", "cat <<END", printing), goes_red("password"):
+    with without(*PRINTED_PASSWORD), goes_red("password"):
         with fault("nothing changed", installed, 0) as line:
             line.run = installed.run("12.1.0", "--no-candidate")
 
 
 def test_a_candidate_that_is_left(installed: Deployment, without: Without) -> None:
-    ending, left = "  examine_drain\n  remove_candidate\n", "  stop_forward\n  candidate_made=\n"
-    with without("deploy/candidate.sh", ending, left), goes_red("the candidate was left"):
+    with without(*LEFT_CANDIDATE), goes_red("the candidate was left"):
         with fault("a new version", installed, 0) as line:
             line.run = installed.run("12.2.0")
     installed.project.kubectl("delete", "pod", f"{installed.project.name}-candidate", "--now")
 
 
 def test_a_plan_that_names_less(installed: Deployment, without: Without, tmp_path: Path) -> None:
-    naming = "if (before != after) print"
-    with without("deploy/plan.sh", naming, 'if (before != after && object !~ "^ConfigMap") print'):
+    with without(*PLAN_OF_LESS):
         with goes_red("Extra items in the right set:\\s+'ConfigMap/"):
             test_plan.test_thirty_random_changes(installed, tmp_path, Random(1))  # noqa: S311 - the same each time
