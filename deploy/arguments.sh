@@ -24,7 +24,7 @@ parse_arguments() {
         exit 0
         ;;
       --plan | --status | --history | --rollback | --uninstall) set_action "${1#--}" ;;
-      --json) as_json=yes results=3 ;;
+      --json) as_json=yes ;;
       --no-build) build=no ;;
       --no-candidate) candidate=no ;;
       --yes) assume_yes=yes ;;

@@ -2,8 +2,7 @@
 
 commit_time=1970-01-01T00:00:00Z commit_seconds=0
 image_content=(app Dockerfile requirements.txt .dockerignore)
-# What is built, named without building it.
-content=''
+content='' # names what is built, without building it
 # A name that no other checkout on this machine gives to another image, also kept in the registry: there the user's
 # tag may move on, and a digest without a tag is collected one day, which a rollback would notice.
 content_tag=''

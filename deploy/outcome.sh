@@ -53,7 +53,7 @@ keep_outcome() {
 # tell_outcome STATUS DOCUMENT: to whoever asked for it. A report that was asked for is its own outcome.
 tell_outcome() {
   case $action/$1 in status/0 | history/0) return ;; esac
-  if [ "$as_json" = yes ]; then result "$2" 5; fi
+  if [ "$as_json" = yes ]; then on_stdout "$2"; fi
   case $action in deploy | rollback | uninstall) [ -z "${DEPLOY_NOTIFY-}" ] || notify "$2" ;; esac
 }
 

@@ -10,7 +10,7 @@ if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
   bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
 fi
 
-current_step=parse warned='|' results=5
+current_step=parse warned='|'
 
 # tell FORMAT ARGUMENT...: a line for the person. A terminal or pipe that is gone must not end a deploy half-way.
 tell() {
@@ -18,8 +18,10 @@ tell() {
   printf "$@" 2>/dev/null >&3 || true
 }
 
-# result TEXT [DESCRIPTOR]: what was asked for; with --json one document alone goes to stdout. Whoever reads it may leave.
-result() { { printf '%s\n' "$1" >&"${2:-$results}"; } 2>/dev/null || true; }
+# on_stdout TEXT: whoever reads it may leave.
+on_stdout() { { printf '%s\n' "$1" >&5; } 2>/dev/null || true; }
+# result TEXT: what was asked for; with --json, where one document alone goes to stdout, beside it.
+result() { if [ "$as_json" = yes ]; then tell '%s\n' "$1"; else on_stdout "$1"; fi; }
 
 # step NAME FUNCTION ARGUMENT...: announce a step with the time since the start, then run it.
 step() {

@@ -79,7 +79,7 @@ check_api() {
 
 # Of every kind that the charts render. One request a right, all sent by one kubectl.
 check_rights() {
-  local missing
+  local missing group resource subresource
   {
     # A kind's plural is English.
     { cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null || true; } | awk '
@@ -87,10 +87,10 @@ check_rights() {
       /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }'
     printf '/secrets\ncoordination.k8s.io/leases\n'
     [ "$candidate" = no ] || printf '/pods\n/pods/portforward\n'
-  } | sort -u | awk -F / -v namespace="$namespace" '{
-    printf("{\"apiVersion\":\"authorization.k8s.io/v1\",\"kind\":\"SelfSubjectAccessReview\",\"spec\":{\"resourceAttributes\":{\"namespace\":\"%s\",", namespace)
-    printf("\"verb\":\"create\",\"group\":\"%s\",\"resource\":\"%s\",\"subresource\":\"%s\"}}}\n", $1, $2, $3)
-  }' >"$work/rights.json"
+  } | sort -u | while IFS=/ read -r group resource subresource; do
+    json_object apiVersion authorization.k8s.io/v1 kind SelfSubjectAccessReview '#spec' "$(json_object '#resourceAttributes' \
+      "$(json_object namespace "$namespace" verb create group "$group" resource "$resource" subresource "$subresource")")"
+  done >"$work/rights.json"
   must_ask create --validate=false -f "$work/rights.json" \
     -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}/{.spec.resourceAttributes.subresource}{"\n"}'
   missing=$(sed -n '/^true/!{s/^[^ ]* *//;s|/$||;p;}' <<<"$reply" | tr '\n' ' ')

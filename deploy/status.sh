@@ -15,7 +15,7 @@ show_status() {
   if [ -n "$reply" ]; then fact candidate "$project-candidate, since $reply; the next deploy removes it" candidate_since "$reply"; fi
   read_lease
   if [ -n "$lease_holder" ]; then fact lock "$lease_holder, since $lease_since" lock "$lease_holder" lock_since "$lease_since"; else fact lock free; fi
-  if [ "$as_json" = yes ]; then result "$(json_object "${facts[@]}")" 5; fi
+  if [ "$as_json" = yes ]; then on_stdout "$(json_object "${facts[@]}")"; fi
 }
 
 status_of_release() {
@@ -49,7 +49,7 @@ show_history() {
       "$([[ " ${verified[$project]} " == *" $number "* ]] && echo true || echo false)" '#outcome' "$outcome")"
     if [ -n "$outcome" ]; then echo "$number $outcome"; fi
   done <<<"${revisions[$project]}" >"$work/outcomes"
-  if [ "$as_json" = yes ]; then result "[${list#,}]" 5 && return; fi
+  if [ "$as_json" = yes ]; then on_stdout "[${list#,}]" && return; fi
   must_helm history "$project" --max 20
   result "$(awk -v verified=" ${verified[$project]} " -f "$root/deploy/history.awk" "$work/outcomes" "$work/reply")"
 }

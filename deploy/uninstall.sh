@@ -30,8 +30,7 @@ uninstall_releases() {
   if [[ ,$api_versions == *,external-secrets.io/* ]]; then
     try_ask delete externalsecrets.external-secrets.io "$project-candidate" --ignore-not-found || is_denied || fail_asking
   fi
-  # Helm keeps it, for rollbacks.
-  must_ask delete serviceaccounts -l "app.kubernetes.io/instance=$project"
+  must_ask delete serviceaccounts -l "app.kubernetes.io/instance=$project" # Helm keeps it, for rollbacks
   must_ask delete configmap "$project-deploy" --ignore-not-found
   if [ "$delete_data" = yes ]; then delete_data; else note "kept: the volume and the Secret of Redis (--delete-data removes them)"; fi
 }

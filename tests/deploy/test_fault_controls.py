@@ -1,4 +1,4 @@
-"""The controls of the deploy's fault suite take out what is there: the suite itself runs for an hour, on a cluster."""
+"""The controls of the deploy's fault suite take out what is there; the suite itself needs a cluster."""
 
 import pytest
 

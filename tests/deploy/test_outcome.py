@@ -1,7 +1,7 @@
 """The one document that says how it ended: printed, handed over, and kept."""
 
 import json
-import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,9 +17,8 @@ NOTIFIED = '#!/bin/sh\ncat >>"$1"\necho "$#: $2" >"$1.arguments"\n'
 @given(st.text(st.characters(codec="ascii", exclude_characters="\0")))
 @settings(max_examples=30, deadline=None)
 def test_any_words_make_valid_json(words: str) -> None:
-    folder = Path(os.environ.get("TMPDIR", "/tmp")) / f"outcome-{os.getpid()}-{time.monotonic_ns()}"
-    folder.mkdir()
-    said = Shell(folder).says('json_object words "$words" "#number" 7 "#nothing" ""', words=words)
+    with tempfile.TemporaryDirectory() as folder:
+        said = Shell(Path(folder)).says('json_object words "$words" "#number" 7 "#nothing" ""', words=words)
     told = json.loads(said)
     # What is no letter to print is shown as «?», but for the end of a line and a tab.
     shown = "".join(one if one.isprintable() or one in "\n\t" else "?" for one in words)
@@ -59,9 +58,7 @@ def test_every_end_is_told_once_to_whoever_asked(end: str, shell: Shell, tmp_pat
     status, word, message, advice = ENDS[end]
     shell.script("tell-the-team", NOTIFIED)
     notified = tmp_path / "notified"
-    done = ended(
-        shell, f'export DEPLOY_NOTIFY="tell-the-team {notified} prod"; {end}', as_json="yes", results=3
-    )
+    done = ended(shell, f'export DEPLOY_NOTIFY="tell-the-team {notified} prod"; {end}', as_json="yes")
     assert done.status == status, done
     told = json.loads(done.stdout)
     assert json.loads(notified.read_text()) == told
@@ -84,10 +81,8 @@ def test_it_is_kept_under_the_lock_and_told_when_that_is_free(shell: Shell) -> N
 
 @pytest.mark.parametrize("action", ["status", "history"])
 def test_a_report_is_the_only_document(action: str, shell: Shell) -> None:
-    assert ended(shell, "exit 0", action=action, as_json="yes", results=3).stdout == ""
-    assert (
-        json.loads(ended(shell, "fail 3 no", action=action, as_json="yes", results=3).stdout)["status"] == 3
-    )
+    assert ended(shell, "exit 0", action=action, as_json="yes").stdout == ""
+    assert json.loads(ended(shell, "fail 3 no", action=action, as_json="yes").stdout)["status"] == 3
 
 
 def test_without_being_asked_nothing_is_printed(shell: Shell) -> None:

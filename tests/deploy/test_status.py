@@ -107,7 +107,7 @@ def test_history_tells_who_deployed_what_and_how_it_ended(shell: Shell) -> None:
 
 
 def test_history_as_json(shell: Shell) -> None:
-    assert json.loads(history(shell, as_json="yes", results=3)) == [
+    assert json.loads(history(shell, as_json="yes")) == [
         {"revision": 3, "state": "superseded", "verified": True, "outcome": None},
         {"revision": 12, "state": "superseded", "verified": False, "outcome": json.loads(ENDED)},
         {"revision": 13, "state": "deployed", "verified": True, "outcome": None},
