@@ -42,6 +42,15 @@ def test_good_answers_end_it(shell: Shell) -> None:
     assert smoked(shell).stdout.splitlines()[0] == "shared sha256:ab http://shop.test --there"
 
 
+def test_where_nothing_changed_the_way_is_looked_for_once(shell: Shell) -> None:
+    known = "entrance_options=(--known) entrance_was_good=yes"
+    assert smoked(shell, known).stdout.splitlines()[0].endswith(" --known")
+    assert smoked(shell, f"{known} changes=(shop)").stdout.splitlines()[0].endswith(" --there")
+    # It may have gone meanwhile.
+    lost = smoked(shell, f"{known} bad_times=1 bad_status=2")
+    assert [line.split()[-1] for line in lost.stdout.splitlines()[:2]] == ["--known", "--there"]
+
+
 def test_a_wrong_answer_ends_it_at_once(shell: Shell) -> None:
     assert ended(shell, "bad_times=9") == "1 1 GET /: answer 1 was wrong"
 
@@ -109,7 +118,7 @@ def test_the_way_is_looked_for_again_while_the_answer_is_not_sure(shell: Shell) 
 def test_an_entrance_that_only_the_service_outlives_is_a_fault(shell: Shell) -> None:
     """The version made it unreachable, as a redirect that ends nowhere does."""
     service = "find_entrance() { entrance=service entrance_is_service=yes entrance_options=(--service); }"
-    more = f"{service}; entrance_was_good=yes smoke_seconds=0"
+    more = f"{service}; changes=(shop) entrance_was_good=yes smoke_seconds=0"
     assert ended(shell, more) == "1 0 no entrance answers, and one did before the change"
     assert ended(shell, f"{service}; entrance_was_good='' smoke_seconds=0").startswith("0 1")
 
@@ -164,7 +173,7 @@ def test_a_host_that_is_new_was_not_served_before(shell: Shell) -> None:
 
 def test_an_entrance_that_was_good_and_is_gone_is_a_fault(shell: Shell) -> None:
     """Not even the Service can be asked: that is no better than when it can."""
-    more = 'none=1 entrance_was_good=yes smoke_seconds=0; echo unreachable >"$work/error"'
+    more = 'none=1 changes=(shop) entrance_was_good=yes smoke_seconds=0; echo unreachable >"$work/error"'
     assert ended(shell, more).startswith("1 ")
 
 
