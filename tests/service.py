@@ -41,8 +41,13 @@ class Answer(NamedTuple):
 
 
 def clean_environment(**settings: object) -> dict[str, str]:
-    """Return an environment without settings of the machine that runs the tests."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    """Return an environment without settings of the machine that runs the tests.
+
+    HTTP_SERVER is one of the fixture `each_transport`.
+    """
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "HTTP_SERVER") if name in os.environ
+    }
     return kept | {name: str(value) for name, value in settings.items()}
 
 

@@ -16,6 +16,8 @@ from tests.conftest import StartService, ValkeyServer
 from tests.service import Service, eventually, run_to_end
 from tests.visitors import Visitors
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
 

@@ -14,6 +14,9 @@ SWEEP_SECONDS = 1.0
 """Between two looks at the deadlines of all connections: they end so much late at most."""
 STALLED_SECONDS = 1.0
 """An answer of which its client took nothing for so long gives way where there is no room."""
+WRITE_BUFFER = 1024 * 1024
+"""Bytes of an answer that may wait for its client when a handler writes more. A handler that waits for what
+it wrote, or writes all at once, may write any number."""
 NO_ROOM, MADE_ROOM, UNREAD = "no room", "made room", "unread answer"
 """Why a connection was dropped: turned away while all the others are busy; idle, closed for a new one; closed
 because its client takes no more of its answer."""

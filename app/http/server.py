@@ -11,7 +11,6 @@ from tornado.web import Application
 from app.http.connections import Connections
 from app.http.policy import RequestPolicy
 from app.http.refusals import Refusals
-from app.http.tornado_http1 import TornadoHTTP1
 from app.telemetry.requests import RequestTelemetry
 
 BACKLOG = 1024
@@ -87,6 +86,16 @@ def make_server(
 ) -> Server:
     """Build the server of one listener. `on_drop` hears why a connection was dropped."""
     connections = Connections(policy, on_drop)
-    # The one place that chooses a transport: another takes the same three.
-    transport = TornadoHTTP1(application, connections, Refusals(policy, telemetry))
-    return Server(connections, transport)
+    make_transport = transport_named(policy.settings.http_server)
+    return Server(connections, make_transport(application, connections, Refusals(policy, telemetry)))
+
+
+def transport_named(name: str) -> Callable[[Application, Connections, Refusals], Transport]:
+    """Return the transport that HTTP_SERVER names; what another one needs is not imported."""
+    if name == "httptools":
+        from app.http.httptools_http1 import HttptoolsHTTP1  # noqa: PLC0415
+
+        return HttptoolsHTTP1
+    from app.http.tornado_http1 import TornadoHTTP1  # noqa: PLC0415
+
+    return TornadoHTTP1

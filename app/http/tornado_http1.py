@@ -40,18 +40,15 @@ from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.web import Application
 
 from app.http.connection import Connection
-from app.http.connections import UNREAD, Connections
+from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 from app.http.gate import NO_LIMIT, Gate
 from app.http.refusals import Refusals
+from app.http.request_line import NO_REQUEST, InvalidRequest, parse_request_line, too_large
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
-NO_REQUEST = "The request is not valid HTTP/1.1."
 ENOUGH_TO_PEEK = 16
 """Bytes that tell a request from a stray empty line."""
-WRITE_BUFFER = 1024 * 1024
-"""Bytes of an answer that may wait for its client when a handler writes more. A handler that waits for what
-it wrote, or writes all at once, may write any number."""
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -95,7 +92,8 @@ class AnsweringStream(IOStream):
         self, accepted: socket.socket, peer: str, connections: Connections, refusals: Refusals
     ) -> None:
         super().__init__(accepted)
-        self.connection = Connection(peer, self)
+        self.connection = Connection(peer)
+        self.connection.wire = self
         self.last_write: asyncio.Future[None] | None = None
         self._connections = connections
         self._refusals = refusals
@@ -106,16 +104,20 @@ class AnsweringStream(IOStream):
         # Or those who have left, or were dropped, would be served what else they asked for.
         if self.closed():
             raise StreamClosedError
-        header = super().read_until_regex(regex, max_bytes)
-        if self._connections.policy.admission.rests(self.connection):
-            return self._after_rest(header)
-        return header
+        return self._rested(super().read_until_regex(regex, max_bytes))
 
-    async def _after_rest(self, header: Awaitable[bytes]) -> bytes:
+    async def _rested(self, header: Awaitable[bytes]) -> bytes:
         arrived = await header
-        await self._connections.policy.admission.rest(self.connection)
-        if self.closed():
-            raise StreamClosedError
+        admission = self._connections.policy.admission
+        if admission.rests(self.connection):
+            await admission.rest(self.connection)
+            if self.closed():
+                raise StreamClosedError
+        try:
+            parse_request_line(arrived.lstrip(b"\r\n"))
+        except InvalidRequest as invalid:
+            self._send_and_close(self._refusals.encoded(self.connection, invalid.status, str(invalid)))
+            raise StreamClosedError from None
         return arrived
 
     def is_quiet(self) -> bool:
@@ -166,16 +168,18 @@ class AnsweringStream(IOStream):
         connection = self.connection
         if isinstance(exc_info, UnsatisfiableReadError) and not self.closed() and not connection.is_last:
             limit = self._connections.policy.settings.max_header_size
-            answer = (
-                self._refusals.encoded(connection, 400, NO_REQUEST)
-                if connection.response is not None
-                else self._refusals.encoded(
-                    connection, 431, f"The request's headers are larger than {limit} bytes."
-                )
-            )
+            if connection.response is not None:
+                status, detail = 400, NO_REQUEST
+            else:
+                status, detail = too_large(bytes(self._read_buffer[:limit].lstrip(b"\r\n")), limit)
             with contextlib.suppress(OSError):
-                self.socket.send(answer)
+                self.socket.send(self._refusals.encoded(connection, status, detail))
         super().close(exc_info)
+
+    def _send_and_close(self, answer: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.send(answer)
+        self.close()
 
 
 class ResponseWriter(HTTPConnection):

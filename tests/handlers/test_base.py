@@ -20,6 +20,8 @@ from app.telemetry.requests import RequestTelemetry
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 @pytest.fixture
 def app(io_loop: IOLoop, valkey: ValkeyServer) -> Iterator[Application]:

@@ -7,6 +7,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 @pytest.mark.gen_test
 async def test_get_counts_a_visit_and_shows_it(

@@ -24,6 +24,8 @@ from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import PATIENCE, Service, eventually
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 STYLE = b"GET /static/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 LIMIT = 16 * 1024
@@ -148,6 +150,7 @@ async def asking(handler: type[RequestHandler], dropped: list[str]) -> AsyncIter
 @pytest.mark.gen_test(timeout=PATIENCE)
 async def test_what_waits_for_a_client_is_bounded() -> None:
     dropped: list[str] = []
+    EndlessHandler.written = 0
     async with asking(EndlessHandler, dropped):
         while EndlessHandler.written < 64 * WRITE_BUFFER:  # noqa: ASYNC110 - turns of the loop
             await asyncio.sleep(0)

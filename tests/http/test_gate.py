@@ -19,7 +19,10 @@ LIMIT = 16 * 1024
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ValkeyServer, Service]]:
+def shared(
+    each_transport: None,  # noqa: ARG001 - sets the environment
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[ValkeyServer, Service]]:
     """One service for all that leaves no trace; starting one for each request would take a minute."""
     valkey = ValkeyServer(tmp_path_factory.mktemp("valkey"))
     valkey.start()
@@ -64,7 +67,15 @@ def assert_problem(answer: Answer, status: int) -> None:
     [
         (b"GARBAGE\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400),
-        (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 400),
+        (b"GET / HTTP/2.0\r\n" + HOST + b"\r\n", 505),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        (b"SOURCE / ICE/1.0\r\n" + HOST + b"\r\n", 400),
+        (b"GET / HTTP/1.1\n" + HOST + b"\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\n\n", 400),
+        (b"GET / HTTP/1.1\r\nHost : localhost\r\n\r\n", 400),
+        (b"GET nowhere HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET http://user@localhost/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET http://localhost/ HTTP/1.1\r\n\r\n", 400),
         (b"GET /\r\n\r\n", 400),
         (b"GET / x HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
@@ -101,9 +112,9 @@ def assert_problem(answer: Answer, status: int) -> None:
         ),
         (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * LIMIT + b"\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 40 * LIMIT, 431),
-        (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n" + HOST + b"\r\n", 431),
+        (b"GET /" + b"a" * LIMIT + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
         (b"GET / HTTP/1.1\r\n" + HOST + b"X-Request-ID: " + b"a" * LIMIT + b"\r\n\r\n", 431),
-        (b"A" * 3 * LIMIT, 431),
+        (b"A" * 3 * LIMIT, 414),
     ],
 )
 def test_malformed_requests_get_a_problem_and_count_nothing(

@@ -1,0 +1,347 @@
+"""llhttp's parser of HTTP/1.1 (package httptools) as a transport, on asyncio's own streams of bytes.
+
+A header is collected until its empty line, and only then parsed, as Tornado's is: what is refused does not
+depend on how the bytes were cut on their way. Its first line is read here, see request_line.py; the parser
+gets one that says no more than the version, the fields, and the body.
+
+The parser cannot pause. But a request can end only at its length or at an empty line (RFC 9112, section 6):
+it is fed up to there, and what lies behind waits until the request has its answer.
+
+A client that closes its sending side has left: what it asked for may be done, and it may get no answer.
+"""
+
+import asyncio
+import contextlib
+import functools
+import re
+import socket
+from collections.abc import Awaitable, Callable
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from tornado.httputil import HTTPHeaders, HTTPInputError, HTTPMessageDelegate, RequestStartLine
+from tornado.web import Application
+
+from app.http.connections import Connections
+from app.http.gate import Gate, head_complaint
+from app.http.refusals import Refusals
+from app.http.request_line import NO_REQUEST, InvalidRequest, parse_request_line, too_large
+from app.http.response_writer import ResponseWriter
+from app.http.writing import Writing
+
+HEADER_END = re.compile(rb"\n\r?\n")
+"""What ends a header; one with a bare LF is refused, but not waited for in vain."""
+BODY_END = b"\r\n\r\n"
+"""What may end a chunked body, its trailers included."""
+UPGRADE = re.compile(rb"^upgrade[ \t]*:.*\r\n", re.IGNORECASE | re.MULTILINE)
+READ_AHEAD = 64 * 1024
+"""Bytes of further requests that are taken from a client who does not wait for its answers."""
+ENOUGH_TO_PEEK = 16
+"""Bytes that tell a request from a stray empty line."""
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+NO_BODY = "The request's body is not sent as HTTP/1.1 has it."
+
+
+class HttptoolsHTTP1:
+    """Serves connections that a listener has accepted."""
+
+    def __init__(self, application: Application, connections: Connections, refusals: Refusals) -> None:
+        self.application = application
+        self.connections = connections
+        self.refusals = refusals
+        self._opening: set[asyncio.Task[object]] = set()
+
+    def open(self, accepted: socket.socket, peer: str) -> None:
+        stream = ClientStream(accepted, peer, self)
+        if not self.connections.opened(stream.connection):
+            accepted.close()
+            return
+        loop = asyncio.get_running_loop()
+        opening = loop.create_task(loop.connect_accepted_socket(lambda: stream, accepted))
+        # The loop itself keeps no task alive.
+        self._opening.add(opening)
+        opening.add_done_callback(self._opening.discard)
+
+
+class ClientStream(Writing):
+    """What one client sends, request by request. It is the Wire of its connection."""
+
+    def __init__(self, accepted: socket.socket, peer: str, server: HttptoolsHTTP1) -> None:
+        super().__init__(accepted, peer, server.connections)
+        self.connection.wire = self
+        self._server = server
+        self._parser = HttpRequestParser(self)
+        self._unread = b""
+        """What has arrived and was not parsed."""
+        self._looked_through = 0
+        """Bytes of it in which no header ends."""
+        self._is_paused = False
+        self._going_on: asyncio.Task[None] | None = None
+        """Nothing is read until it ends: the client rests, or a handler has yet to take a part of a body."""
+        self._writer: ResponseWriter | None = None
+        """For the request that is arriving or was not answered yet; None between requests."""
+        self._request: HTTPMessageDelegate | None = None
+        """Whom a request is passed on to while it arrives."""
+        self._headers = HTTPHeaders()
+        self._pieces: list[bytes] = []
+        """Of the body, as the parser found them."""
+        self._persists = False
+        """Whether the client would send another request on this connection."""
+        self._is_complete = False
+        """Whether the parser has found the request's end."""
+        self._body_left: int | None = None
+        """Bytes of a body of known length that are yet to come; None where it is chunked."""
+        self._overhead = 0
+        """Bytes of a chunked body beyond its content and what small chunks cost: extensions, trailers."""
+        self._tail = b""
+        """The last ones that were parsed of it; its empty line may have begun in them."""
+
+    # What the event loop tells
+
+    def data_received(self, data: bytes) -> None:
+        self._unread = self._unread + data if self._unread else data
+        self._read()
+
+    def eof_received(self) -> None:
+        """Let the loop close the connection."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._unread = b""
+        if self._going_on is not None:
+            self._going_on.cancel()
+        request, self._request = self._request, None
+        writer, self._writer = self._writer, None
+        self.connections.closed(self.connection)
+        if request is not None:
+            request.on_connection_close()
+        elif writer is not None:
+            writer.left()
+
+    # What the parser tells
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come when the header was passed on already, and nobody here has a use for them.
+        if self._request is None:
+            text, content = name.decode("latin-1"), value.decode("latin-1")
+            if text in self._headers:
+                self._headers.add(text, content)
+            else:
+                self._headers[text] = content
+
+    def on_body(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        if self._is_complete:
+            raise AssertionError("the parser found a request in what was cut off as the end of another")
+        self._is_complete = True
+
+    def on_headers_complete(self) -> None:
+        # At a request's end the parser forgets it.
+        self._persists = self._parser.should_keep_alive()
+
+    # What a response tells
+
+    def is_arriving(self, writer: ResponseWriter) -> bool:
+        return self._writer is writer and not self._is_complete
+
+    def answered(self, writer: ResponseWriter) -> None:
+        if self._writer is not writer:
+            return
+        self._writer = None
+        self.connections.flushed(self.connection, writer)
+        if self._unread:
+            # Not at once: there are other clients.
+            asyncio.get_running_loop().call_soon(self._read)
+
+    # Requests, one after another
+
+    def _read(self) -> None:
+        while self._unread and self._going_on is None and not self.is_closing() and self._take_next():
+            pass
+        if self._is_paused is (len(self._unread) > READ_AHEAD) or self._transport is None:
+            return
+        self._is_paused = not self._is_paused
+        if self._is_paused:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _take_next(self) -> bool:
+        """Take a part of what has arrived; tell whether there was one whose turn it is."""
+        if self._request is not None:
+            self._read_body()
+            return True
+        return self._writer is None and self._read_header()
+
+    def _read_header(self) -> bool:
+        # RFC 9112, 2.2: empty lines before a request are none of it.
+        unread = self._unread = self._unread.lstrip(b"\r\n")
+        most = self.connections.policy.settings.max_header_size
+        found = HEADER_END.search(unread, max(self._looked_through - 2, 0))
+        end = len(unread) if found is None else found.end()
+        if end > most:
+            self._refuse(*too_large(unread, most))
+            return False
+        self._looked_through = 0 if found else end
+        if found is None:
+            return False
+        header, self._unread = unread[:end], unread[end:]
+        admission = self.connections.policy.admission
+        if admission.rests(self.connection):
+            self._go_on_after(admission.rest(self.connection), functools.partial(self._begin, header))
+        else:
+            self._begin(header)
+        return True
+
+    def _begin(self, header: bytes) -> None:
+        """Pass a request on, of which this is the whole header."""
+        try:
+            line, fields = parse_request_line(header)
+        except InvalidRequest as invalid:
+            self._refuse(invalid.status, str(invalid))
+            return
+        try:
+            self._parse_fields(line.version, fields)
+        except HttpParserError:
+            self._refuse_fields(line, fields)
+            return
+        length = self._headers.get("Content-Length")
+        self._body_left = None if length is None else int(length)
+        writer = self._writer = ResponseWriter(self, line, self._persists)
+        application = self._server.application.start_request(self, writer)
+        request = Gate(self.connections, self.connection, writer, self._server.refusals, application)
+        self._request = request
+        waiting = request.headers_received(line, self._headers)
+        if waiting is not None:
+            self._go_on_after(waiting, self._begin_body)
+        else:
+            self._begin_body()
+
+    def _parse_fields(self, version: str, fields: bytes) -> None:
+        self._headers, self._is_complete, self._overhead, self._tail = HTTPHeaders(), False, 0, b""
+        header = b"GET / %b\r\n%b" % (version.encode(), fields)
+        try:
+            self._parser.feed_data(header)
+        except HttpParserUpgrade:
+            # It would see no body now. HTTP/1.1 is an answer to whoever could speak something else, too
+            # (RFC 9110, 7.8).
+            self._parser = HttpRequestParser(self)
+            self._headers, self._is_complete = HTTPHeaders(), False
+            self._parser.feed_data(UPGRADE.sub(b"", header))
+
+    def _begin_body(self) -> None:
+        if self._is_complete:
+            self._end_request()
+        elif self._writer is not None and not self._unread and self._writer.is_to_continue(self._headers):
+            self.send(CONTINUE)
+
+    def _read_body(self) -> None:
+        piece = self._next_piece()
+        try:
+            self._parser.feed_data(piece)
+        except HttpParserError:
+            self._refuse_body(NO_BODY)
+            return
+        pieces, self._pieces = self._pieces, []
+        if self._body_left is None:
+            # A byte in a chunk of its own costs five.
+            self._overhead += len(piece) - 6 * sum(map(len, pieces))
+            allowed = self.connections.policy.settings.max_header_size
+            if self._overhead > allowed:
+                self._refuse_body(NO_BODY)
+                return
+        self._pass_on(pieces)
+
+    def _next_piece(self) -> bytes:
+        """Cut off what is parsed next: nothing beyond where the request may end."""
+        unread = self._unread
+        if self._body_left is not None:
+            end = min(self._body_left, len(unread))
+            self._body_left -= end
+        else:
+            found = (self._tail + unread).find(BODY_END)
+            end = len(unread) if found < 0 else found + len(BODY_END) - len(self._tail)
+            self._tail = (self._tail + unread[:end])[1 - len(BODY_END) :]
+        self._unread = unread[end:]
+        return unread[:end]
+
+    def _pass_on(self, pieces: list[bytes]) -> None:
+        """Pass the pieces of a body on, as fast as they are taken."""
+        for number, piece in enumerate(pieces, start=1):
+            if self._request is None:
+                return
+            waiting = self._request.data_received(piece)
+            if waiting is not None:
+                self._go_on_after(waiting, functools.partial(self._pass_on, pieces[number:]))
+                return
+        if self._is_complete:
+            self._end_request()
+
+    def _end_request(self) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            request.finish()
+
+    def _go_on_after(self, waiting: Awaitable[None], then: Callable[[], None]) -> None:
+        async def go_on() -> None:
+            await waiting
+            self._going_on = None
+            then()
+            self._read()
+
+        self._going_on = asyncio.ensure_future(go_on())
+        self._going_on.add_done_callback(self._end_after_failure)
+
+    def _end_after_failure(self, ended: "asyncio.Task[None]") -> None:
+        if not ended.cancelled() and ended.exception() is not None:
+            self.abort()
+            ended.result()
+
+    # What is no request
+
+    def _refuse(
+        self,
+        status: int,
+        detail: str,
+        line: RequestStartLine | None = None,
+        headers: HTTPHeaders | None = None,
+    ) -> None:
+        self._unread = b""
+        self.send(self._server.refusals.encoded(self.connection, status, detail, line, headers))
+        self.close()
+
+    def _refuse_fields(self, line: RequestStartLine, fields: bytes) -> None:
+        """Refuse what llhttp does not take; Tornado's parser may tell why."""
+        try:
+            headers = HTTPHeaders.parse(fields.decode("latin-1"))
+        except HTTPInputError:
+            self._refuse(400, NO_REQUEST)
+            return
+        status, detail = head_complaint(line, headers) or (400, NO_REQUEST)
+        self._refuse(status, detail, line, headers)
+
+    def _refuse_body(self, detail: str) -> None:
+        request, self._request = self._request, None
+        is_begun = self._writer is not None and self._writer.is_begun
+        if request is not None:
+            request.on_connection_close()
+        if is_begun or self.connection.is_last:
+            self.close()
+        else:
+            self._refuse(400, detail)
+
+    # What Connections asks
+
+    def is_quiet(self) -> bool:
+        return self._writer is None and self._going_on is None and not self.has_unread()
+
+    def has_unread(self) -> bool:
+        if self.is_closing():
+            return False
+        # Some clients send an empty line after a body.
+        if self._unread.strip(b"\r\n"):
+            return True
+        with contextlib.suppress(OSError):
+            return bool(self._socket.recv(ENOUGH_TO_PEEK, socket.MSG_PEEK).strip(b"\r\n"))
+        return False
