@@ -3,6 +3,12 @@
 import asyncio
 import sys
 
+try:
+    import uvloop
+except ImportError:
+    # Not built for every system; asyncio's own loop does the same, slower.
+    uvloop = None  # type: ignore[assignment]
+
 from app.http.server import CannotListen
 from app.server import main
 from app.settings import Settings, SettingsError, load_settings
@@ -16,7 +22,8 @@ def run(settings: Settings) -> int:
     """Serve with these settings; return the exit code."""
     configure_logs(settings)
     try:
-        asyncio.run(main(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else None) as runner:
+            runner.run(main(settings))
     except CannotListen as error:
         return complain(error, EXIT_CANNOT_LISTEN)
     return 0

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 import time
+from typing import cast
 
 from tornado.iostream import StreamClosedError
 
@@ -30,12 +31,12 @@ class Writing(asyncio.Protocol):
         self._unsent_before = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
-        self._transport = transport
+        # It is one, though uvloop's is of no class of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         # So that resume_writing says when nothing waits any more.
-        transport.set_write_buffer_limits(high=0)
+        self._transport.set_write_buffer_limits(high=0)
         if self._is_to_close:
-            transport.abort()
+            self._transport.abort()
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport, self._is_to_close = None, True
