@@ -204,6 +204,8 @@ class ResponseWriter(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
+        if self.request_headers is not None and is_last_of(self.request_headers):
+            self.context.is_last = True
         if self._connections.answers_last(self.context):
             headers["Connection"] = "close"
             if self.request_headers is not None:
@@ -243,7 +245,14 @@ class _Request(Gate):
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         self._writer.request_headers = headers
+        if "Expect" in headers:
+            headers["Expect"] = headers["Expect"].lower()
         return super().headers_received(start_line, headers)
+
+
+def is_last_of(headers: HTTPHeaders) -> bool:
+    """Tell whether a client sends no other request; Tornado looks for nothing beside the `close`."""
+    return any(option.strip().lower() == "close" for option in headers.get("Connection", "").split(","))
 
 
 def _never_written() -> asyncio.Future[None]:

@@ -274,3 +274,82 @@ def test_a_visitor_who_leaves_holds_no_place(valkey: ValkeyServer, start_service
     valkey.resume()
     eventually(lambda: service.get("/", Accept="application/json").status == 200, "a place is free again")
     assert json.loads(service.get("/api/v1/counter").body)["counter"] >= 1
+
+
+def exchange(service: Service, *pieces: bytes) -> list[Answer]:
+    """Send requests, and one more that closes; return the answers but for its own."""
+    last = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    *answers, end = parse_answers(service.raw_exchange(*pieces, last))
+    assert end.body == b"ok\n"
+    return answers
+
+
+@pytest.mark.parametrize("host", [b"localhost", b"127.0.0.1:8000"])
+def test_a_whole_url_is_served_as_its_path(service: Service, host: bytes) -> None:
+    """RFC 9112, section 3.2.2: as a proxy is asked, and any server has to understand it."""
+    whole = b"GET http://" + host + b"/version?a=b HTTP/1.1\r\n" + HOST + b"\r\n"
+    path_only = b"GET HTTP://" + host + b" HTTP/1.1\r\nAccept: application/json\r\n" + HOST + b"\r\n"
+    version, page = exchange(service, whole, path_only)
+    assert (version.status, "image_digest" in version.json) == (200, True)
+    assert (page.status, page.json["counter"]) == (200, 1)
+
+
+@pytest.mark.parametrize("method", [b"BREW", b"get", b"CONNECT", b"M-SEARCH", b"TRACE"])
+def test_a_method_that_nobody_knows_is_405(service: Service, method: bytes) -> None:
+    (answer,) = exchange(service, method + b" / HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert_problem(answer, 405)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        b"Upgrade: x\r\n",
+    ],
+)
+def test_an_upgrade_is_not_taken_up(service: Service, asked: bytes, counted: Counted) -> None:
+    """And what comes with it is the body of a request, not another request."""
+    head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + asked + b"Content-Type: application/json\r\n"
+    sized = head + b"Content-Length: 2\r\n\r\n{}"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    assert [answer.json["counter"] for answer in exchange(service, sized, chunked, head + b"\r\n")] == [
+        1,
+        2,
+        3,
+    ]
+    assert counted() == "3"
+
+
+@pytest.mark.parametrize("expected", [b"100-continue", b"100-Continue"])
+def test_a_client_that_asks_is_told_to_send_its_body(service: Service, expected: bytes) -> None:
+    head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+    with service.connect() as connection:
+        connection.sendall(head + b"Content-Length: 2\r\nExpect: " + expected + b"\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"{}")
+        assert only_answer(connection.recv(65536)).json["counter"] == 1
+
+
+@pytest.mark.parametrize("asked", [b"close", b"Close", b"close, x", b"x, close"])
+def test_a_client_that_wants_no_more_is_let_go(service: Service, asked: bytes) -> None:
+    one = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: " + asked + b"\r\n\r\n"
+    answer = only_answer(service.raw_exchange(one + one))
+    assert (answer.status, answer.headers["Connection"]) == (200, "close")
+
+
+@pytest.mark.parametrize(("asked", "answers"), [(b"", 1), (b"Connection: keep-alive\r\n", 2)])
+def test_a_client_of_http_1_0_keeps_its_connection_if_it_asks(
+    service: Service, asked: bytes, answers: int
+) -> None:
+    data = service.raw_exchange(
+        b"GET /healthz HTTP/1.0\r\n" + asked + b"\r\n", b"GET /healthz HTTP/1.0\r\n\r\n"
+    )
+    assert [answer.status for answer in parse_answers(data)] == [200] * answers
+
+
+def test_a_request_may_arrive_byte_by_byte(service: Service) -> None:
+    head = b"\r\nPOST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+    sized = head + b"Content-Length: 2\r\n\r\n{}"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"
+    pieces = [bytes([byte]) for byte in sized + chunked]
+    assert [answer.json["counter"] for answer in exchange(service, *pieces)] == [1, 2]
