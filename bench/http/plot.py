@@ -6,29 +6,28 @@ from xml.sax.saxutils import escape
 from bench.http.report import endpoints, fastest_first, median, number, of_endpoint
 
 WIDTH = 900
-NAME_WIDTH = 250
-BAR_WIDTH = 390
+NAME_WIDTH = 310
+BAR_WIDTH = 400
 ROW = 30
 BAR = 16
 # It brings its own background, so it reads on any page; the colours follow what the reader's system prefers.
-STYLE = """
-  svg {
-    --paper: #ffffff; --ink: #1f2328; --faint: #656d76; --line: #d0d7de; --peer: #8c959f; --service: #0969da;
-  }
-  @media (prefers-color-scheme: dark) {
-    svg {
-      --paper: #0d1117; --ink: #e6edf3; --faint: #8d96a0;
-      --line: #30363d; --peer: #6e7681; --service: #4493f8;
-    }
-  }
-  text { font: 14px system-ui, sans-serif; fill: var(--ink); }
-  .head { font-weight: 600; }
-  .note { fill: var(--faint); font-size: 13px; }
-  .paper { fill: var(--paper); }
-  .service { fill: var(--service); }
-  .peer { fill: var(--peer); }
-  .spread { stroke: var(--ink); stroke-width: 1.5; }
-  .axis { stroke: var(--line); }
+LIGHT = {"paper": "#ffffff", "ink": "#1f2328", "faint": "#59636e", "peer": "#8c959f", "service": "#0969da"}
+DARK = {"paper": "#0d1117", "ink": "#e6edf3", "faint": "#9198a1", "peer": "#6e7681", "service": "#4493f8"}
+
+
+def colours(of: dict[str, str]) -> str:
+    return (
+        f".paper {{ fill: {of['paper']} }} text {{ fill: {of['ink']} }} .note {{ fill: {of['faint']} }} "
+        f".peer {{ fill: {of['peer']} }} .service {{ fill: {of['service']} }} "
+        f".spread {{ stroke: {of['ink']} }} .axis {{ stroke: {of['faint']} }}"
+    )
+
+
+STYLE = f"""
+text {{ font: 14px system-ui, sans-serif }} .head {{ font-weight: 600 }} .note {{ font-size: 13px }}
+.spread {{ fill: none; stroke-width: 1.5 }}
+{colours(LIGHT)}
+@media (prefers-color-scheme: dark) {{ {colours(DARK)} }}
 """
 
 

@@ -101,10 +101,12 @@ def process_table(raw: dict[str, Any]) -> str:
 
 def conditions(raw: dict[str, Any]) -> str:
     machine, load = raw["machine"], raw["load"]
-    times = f"{load['rounds']} rounds" if load["rounds"] > 1 else "One round"
+    several = load["rounds"] > 1
+    times = f"{load['rounds']} rounds" if several else "One round"
+    values = "; medians, with the least and the most of the rounds in brackets" * several
     return (
         f"{times} of {load['seconds']} s for each endpoint after 1 s of warming up; wrk {load['wrk']}, "
-        f"{load['connections']} connections; medians, with the least and the most of the rounds in brackets. "
+        f"{load['connections']} connections{values}. "
         f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, "
         f"Valkey {raw['valkey']['version']}, {raw['date']}. "
         f"Redis' own limit here: {spread(raw['valkey']['incr_a_second'], 0)} INCR a second, pipelined."

@@ -7,7 +7,7 @@ from time import perf_counter
 import orjson
 from blacksheep import Application, Content, Request, Response, get, post
 from granian import Granian
-from granian.constants import Interfaces, Loops, RuntimeModes
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 
 from bench.http.peers.counting import open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
@@ -76,8 +76,9 @@ if __name__ == "__main__":
         address="127.0.0.1",
         port=int(os.environ["PORT"]),
         interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
         loop=Loops.uvloop,
         runtime_mode=RuntimeModes.st,
         workers=1,
-        log_access=False,
+        log_enabled=False,
     ).serve()
