@@ -138,10 +138,15 @@ def running(server: Server, redis_port: int, folder: Path) -> Iterator[Running]:
     try:
         path = "/" if server.kind == "limit" else COUNTER
         while not answers(port, path):
-            if process.poll() is not None or time.monotonic() - began > PATIENCE:
-                said = errors.read_text().strip() or log.read_text().strip()
+            said = errors.read_text().strip() or log.read_text().strip()
+            if process.poll() is not None:
                 raise NotRunning(
-                    f"{server.name} ended, or does not answer on port {port} {PATIENCE:g} s after its start; "
+                    f"{server.name} ended with {process.returncode} before it answered; "
+                    f"it said: {said[-1000:] or 'nothing'}"
+                )
+            if time.monotonic() - began > PATIENCE:
+                raise NotRunning(
+                    f"{server.name} does not answer on port {port} {PATIENCE:g} s after its start; "
                     f"it said: {said[-1000:] or 'nothing'}"
                 )
             time.sleep(0.005)
