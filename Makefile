@@ -19,6 +19,12 @@ ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && test -x "$$(sed -n '1s/^\#!
 $(shell rm -f .venv/python)
 endif
 endif
+# The service and its peers run on one version.
+ifneq ($(wildcard .venv-bench/done),)
+ifneq ($(shell .venv-bench/bin/python -c '$(MINOR)' 2>/dev/null),$(shell .venv/bin/python -c '$(MINOR)' 2>/dev/null))
+$(shell rm -f .venv-bench/done)
+endif
+endif
 # A link in .tools dies with the program of the machine that it leads to.
 ifneq ($(shell find -L .tools -type l 2>/dev/null),)
 $(shell rm -f .tools/done)
