@@ -1,6 +1,7 @@
 """Rounds of measurements: every server once in each, in an order that rotates."""
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -32,6 +33,7 @@ def measure(servers: Sequence[Server], rounds: int, seconds: int, *, short: bool
     runs: dict[str, list[dict[str, Any]]] = {server.name: [] for server in servers}
     incr: list[float] = []
     place = SHARED_MEMORY if SHARED_MEMORY.is_dir() else None
+    told = {"machine": machine(), "versions": {server.name: versions(server) for server in servers}}
     with tempfile.TemporaryDirectory(dir=place) as folder, on_core(LOAD_CORE):
         # Nothing is written to a disk: what is measured is the servers.
         valkey = Valkey(Path(folder) / "valkey", "--appendonly", "no")
@@ -52,14 +54,14 @@ def measure(servers: Sequence[Server], rounds: int, seconds: int, *, short: bool
     return {
         "short": short,
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine(),
+        "machine": told["machine"],
         "load": {"connections": CONNECTIONS, "seconds": seconds, "rounds": rounds, "wrk": wrk_version()},
         "valkey": {"version": version, "incr_a_second": [round(value) for value in incr]},
         "servers": [
             {
                 "name": server.name,
                 "kind": server.kind,
-                "versions": versions(server),
+                "versions": told["versions"][server.name],
                 "runs": runs[server.name],
             }
             for server in servers
@@ -178,6 +180,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": model[1] if model else platform.machine(),
         "cores": len(list(Path("/sys/devices/system/cpu").glob("cpu[0-9]*"))),
+        "load_average_before": round(os.getloadavg()[0], 1),
         "kernel": platform.release().partition("-")[0],
     }
 

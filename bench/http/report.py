@@ -107,7 +107,8 @@ def conditions(raw: dict[str, Any]) -> str:
     return (
         f"{times} of {load['seconds']} s for each endpoint after 1 s of warming up; wrk {load['wrk']}, "
         f"{load['connections']} connections{values}. "
-        f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}, "
+        f"{machine['cpu']}, {machine['cores']} cores "
+        f"(load average before: {machine['load_average_before']}), Linux {machine['kernel']}, "
         f"Valkey {raw['valkey']['version']}, {raw['date']}. "
         f"Redis' own limit here: {spread(raw['valkey']['incr_a_second'], 0)} INCR a second, pipelined."
     )

@@ -138,17 +138,13 @@ def running(server: Server, redis_port: int, folder: Path) -> Iterator[Running]:
     try:
         path = "/" if server.kind == "limit" else COUNTER
         while not answers(port, path):
-            said = errors.read_text().strip() or log.read_text().strip()
-            if process.poll() is not None:
-                raise NotRunning(
-                    f"{server.name} ended with {process.returncode} before it answered; "
-                    f"it said: {said[-1000:] or 'nothing'}"
-                )
-            if time.monotonic() - began > PATIENCE:
-                raise NotRunning(
-                    f"{server.name} does not answer on port {port} {PATIENCE:g} s after its start; "
-                    f"it said: {said[-1000:] or 'nothing'}"
-                )
+            ended = process.poll()
+            if ended is not None or time.monotonic() - began > PATIENCE:
+                said = errors.read_text().strip() or log.read_text().strip() or "nothing"
+                what = f"did not answer on port {port} within {PATIENCE:g} s"
+                if ended is not None:
+                    what = f"ended with {ended} before it answered"
+                raise NotRunning(f"{server.name} {what}; it said: {said[-1000:]}")
             time.sleep(0.005)
         ready_after = time.monotonic() - began
         metrics_port = admin_port if server.kind == "service" else port

@@ -88,7 +88,7 @@ def test_the_tables_have_medians_and_spread_fastest_first_limits_last(raw: dict[
     assert "| Slow & steady | 40.0 (39.9 to 40.2) | 41.2 (41.0 to 41.5) | 0.50 (0.40 to 0.60) |" in text
     assert "Python 3.13.0, slow 1.2 |" in text
     for told in [
-        "A <fast> processor, 2 cores, Linux 6.1.0",
+        "A <fast> processor, 2 cores (load average before: 0.1), Linux 6.1.0",
         "wrk 4.1.0",
         "410 000",
         "2026-01-02",

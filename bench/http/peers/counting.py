@@ -104,4 +104,5 @@ class Connection(asyncio.Protocol):
 
 def open_visits() -> Visits:
     """Return the client that REDIS_CLIENT names."""
-    return {"redis-py": RedisPyVisits, "pipelined": PipelinedVisits}[os.environ["REDIS_CLIENT"]]()
+    clients: dict[str, type[Visits]] = {"redis-py": RedisPyVisits, "pipelined": PipelinedVisits}
+    return clients[os.environ["REDIS_CLIENT"]]()

@@ -2,6 +2,7 @@
 
 import os
 from time import perf_counter
+from typing import Any
 
 import orjson
 from sanic import HTTPResponse, Request, Sanic
@@ -11,7 +12,7 @@ from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.page import ENVIRONMENT, page
 from bench.http.peers.telemetry import METRICS_TYPE, metrics, record
 
-application = Sanic("visits", configure_logging=False)
+application: Sanic[Any, Any] = Sanic("visits", configure_logging=False)
 HTML = "text/html; charset=utf-8"
 
 
@@ -21,7 +22,7 @@ def shown(counter: int) -> HTTPResponse:
 
 
 @application.before_server_start
-async def connect(app: Sanic) -> None:
+async def connect(app: Sanic[Any, Any]) -> None:
     app.ctx.visits = open_visits()
 
 
