@@ -11,9 +11,7 @@ from bench.http.servers import LOAD_CORE, on_core
 SCRIPT = Path(__file__).parent / "wrk.lua"
 CONNECTIONS = 64
 MARK = "measured "
-HOW_TO_INSTALL = (
-    "wrk is not installed, which makes the load: apt-get install wrk (Debian, Ubuntu), or dnf install wrk"
-)
+HOW_TO_INSTALL = "wrk is not installed, which makes the load: apt-get install wrk on Debian and Ubuntu"
 
 
 class LoadFailed(Exception):
