@@ -71,6 +71,7 @@ GUNICORN = (
 
 SERVERS = (
     service("tornado"),
+    service("httptools", "httptools", "uvloop"),
     peer("aiohttp", "aiohttp_uvloop", "aiohttp", "uvloop"),
     peer("Sanic", "sanic_uvloop", "sanic", "uvloop", "httptools"),
     peer("BlackSheep on granian", "blacksheep_granian", "blacksheep", "granian", "uvloop"),
