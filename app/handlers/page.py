@@ -33,6 +33,8 @@ class PageHandler(BaseHandler):
         headers = self.request.headers
         # Some browsers still send the older name for <link rel="prefetch">.
         purposes = headers.get_list("Sec-Purpose") or headers.get_list("Purpose")
+        if not purposes:
+            return
         if any(purpose.partition(";")[0].strip() == "prefetch" for purpose in ",".join(purposes).split(",")):
             raise Problem(403, "This page counts its visits, so it is not fetched ahead of one.")
 
