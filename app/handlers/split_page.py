@@ -11,7 +11,7 @@ MARK = "81985529216486895"
 """Stands for the number in the page that is cut; of digits, so that it is escaped as a number is."""
 SAMPLES = (0, 1, 42, 1234567)
 """Numbers whose pages are compared with the template's own."""
-NO_IMPORT = {name: value for name, value in vars(builtins).items() if name != "__import__"}
+WITHOUT_IMPORT = {name: value for name, value in vars(builtins).items() if name != "__import__"}
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class SplitPage:
     At the first visit the template is rendered with a mark for the number, and without what belongs to a
     request (the handler, its locale, the time of day, imports). What comes out is cut at the mark; from then
     on a page is the pieces with the number between them. A template that needs more, say the plural of
-    «visit», cannot be cut: it is rendered for each visit, as Tornado does, and a line in the log says so.
+    «visit», cannot be cut: `render_string` renders it for each visit, and a line in the log says so.
     """
 
     def __init__(self, template: str, number: str) -> None:
@@ -59,7 +59,7 @@ class SplitPage:
         namespace = constants | {
             "static_url": partial(settings["static_handler_class"].make_static_url, settings),
             "datetime": None,
-            "__builtins__": NO_IMPORT,
+            "__builtins__": WITHOUT_IMPORT,
         }
         try:
             pieces = template.generate(**namespace, **{self._number: _Unknown()}).split(MARK.encode())

@@ -98,7 +98,12 @@ async def test_every_answer_has_these_headers_and_no_others(
 ) -> None:
     response = await http_client.fetch(base_url + path, headers={"X-Request-ID": "known"}, raise_error=False)
     assert response.code == code
-    assert [name for name, _ in response.headers.get_all()] == [*COMMON, *more, "Content-Length", "Connection"]
+    assert [name for name, _ in response.headers.get_all()] == [
+        *COMMON,
+        *more,
+        "Content-Length",
+        "Connection",
+    ]
     assert response.headers["X-Request-ID"] == "known"
     sent = parsedate_to_datetime(response.headers["Date"])
     assert abs(datetime.now(UTC) - sent) < timedelta(seconds=5)
