@@ -139,6 +139,7 @@ def _stop_signal() -> asyncio.Event:
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
+            # Takes along the access lines that wait; nothing else would.
             log.warning("ended by a second signal", signal=number.name)
             # Not by the signal's default action: the kernel withholds that from a container's first process.
             os._exit(128 + number)

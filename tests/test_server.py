@@ -393,6 +393,32 @@ def test_one_access_line_for_each_request(valkey: ValkeyServer, start_service: S
     assert not any(line.get("route") == "/readyz" for line in service.lines)
 
 
+@pytest.mark.parametrize(
+    ("signals", "code"), [(1, 0), (2, 128 + signal.SIGTERM)], ids=["drained", "ended by a second signal"]
+)
+def test_every_answer_has_its_access_line_however_soon_the_end_comes(
+    valkey: ValkeyServer, start_service: StartService, signals: int, code: int
+) -> None:
+    service = start_service(valkey, DRAIN_DELAY=signals - 1).wait_until_ready()
+    crowd = [service.connect() for _ in range(40)]
+    # They all arrive before it runs again: answered in few turns of its loop.
+    with service.frozen():
+        for connection in crowd:
+            connection.sendall(VISIT)
+    for connection in crowd:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    service.signal(signal.SIGTERM)
+    if signals == 2:
+        service.line("draining")
+        service.signal(signal.SIGTERM)
+    assert service.wait() == code
+    for connection in crowd:
+        connection.close()
+    lines = [line for line in service.lines if line["event"] == "request" and line["route"] == "/"]
+    assert len(lines) == len(crowd) == len({line["request_id"] for line in lines})
+    assert service.errors() == ""
+
+
 def test_what_clients_send_is_bounded_and_escaped_in_the_log(
     valkey: ValkeyServer, start_service: StartService
 ) -> None:

@@ -86,7 +86,7 @@ KEEPS_TIMEOUT = "        self._timeout = timeout\n"
 COUNTS = "        return await self._batches.count()"
 COUNT_ON_PAGE = "        self.show(await self.counter.increment())"
 READ_ON_PAGE = "        self.show(await self.counter.value())"
-SHOW_PAGE = '            self.render("page.html", counter=value, environment=environment)'
+SHOW_PAGE = "            self.write(self.page.render(self, value, environment=environment))"
 PAGE_VARIES = '        self.set_header("Vary", "Accept")\n'
 HOST_REFUSED = '            raise Problem(400, "This host name is not served here.")\n'
 
