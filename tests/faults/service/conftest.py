@@ -35,27 +35,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Lines run on every product, or if `any_product` on Valkey; there with each transport, too, and once with
+    """Lines run on every product, or if `any_product` on Valkey: there with each transport, and once with
     their fault switched off."""
     if "product" not in metafunc.fixturenames:
         return
-    is_control = metafunc.definition.get_closest_marker("control") is not None
-    other = next(transport for transport in TRANSPORTS if transport != DEFAULT_TRANSPORT)
-    cases = [pytest.param(valkey(), DEFAULT_TRANSPORT, True, id=name_of(valkey()))]
-    if not is_control:
-        cases.append(pytest.param(valkey(), other, True, id=f"{name_of(valkey())}-{other}"))
-    if not is_control and not metafunc.definition.get_closest_marker("any_product"):
+    on_valkey = name_of(valkey())
+    if metafunc.definition.get_closest_marker("control"):
+        metafunc.parametrize(("product", "fault_is_on"), [pytest.param(valkey(), True, id=on_valkey)])
+        return
+    cases = [
+        pytest.param(valkey(), transport, True, id=f"{on_valkey}-{transport}") for transport in TRANSPORTS
+    ]
+    if not metafunc.definition.get_closest_marker("any_product"):
         cases += [
             pytest.param(product, DEFAULT_TRANSPORT, True, id=name_of(product)) for product in redises()
         ]
         if not redises():
             skipped = pytest.mark.skip(reason=NO_REDIS)
             cases.append(pytest.param(None, DEFAULT_TRANSPORT, True, marks=skipped, id="redis"))
-    if not is_control:
-        must_fail = pytest.mark.xfail(
-            raises=DidNotStrike, strict=True, reason="control: its fault is switched off"
-        )
-        cases.append(pytest.param(valkey(), DEFAULT_TRANSPORT, False, marks=must_fail, id="switched-off"))
+    must_fail = pytest.mark.xfail(
+        raises=DidNotStrike, strict=True, reason="control: its fault is switched off"
+    )
+    cases.append(pytest.param(valkey(), DEFAULT_TRANSPORT, False, marks=must_fail, id="switched-off"))
     metafunc.parametrize(("product", "transport", "fault_is_on"), cases)
 
 
@@ -91,6 +92,12 @@ def failed_controls(terminal: pytest.TerminalReporter) -> Iterator[tuple[str, st
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Record:
     return (lambda _: None) if request.node.get_closest_marker("control") else TABLE.add
+
+
+@pytest.fixture
+def transport() -> str:
+    """Which one serves: of a line, each."""
+    return DEFAULT_TRANSPORT
 
 
 @pytest.fixture
