@@ -1,11 +1,7 @@
 """llhttp's parser of HTTP/1.1 (package httptools) as a transport, on asyncio's own streams of bytes.
 
 A header is collected until its empty line, and only then parsed, as Tornado's is: what is refused does not
-depend on how the bytes were cut on their way. Its first line is read here, see request_line.py; the parser
-gets one that says no more than the version, the fields, and the body.
-
-The parser cannot pause. But a request can end only at its length or at an empty line (RFC 9112, section 6):
-it is fed up to there, and what lies behind waits until the request has its answer.
+depend on how the bytes were cut on their way.
 
 A client that closes its sending side has left: what it asked for may be done, and it may get no answer.
 """
@@ -13,32 +9,34 @@ A client that closes its sending side has left: what it asked for may be done, a
 import asyncio
 import contextlib
 import functools
-import re
 import socket
 from collections.abc import Awaitable, Callable
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from tornado.httputil import HTTPHeaders, HTTPInputError, HTTPMessageDelegate, RequestStartLine
+from httptools import HttpParserError
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine
 from tornado.web import Application
 
 from app.http.connections import Connections
 from app.http.gate import Gate, head_complaint
+from app.http.httptools_parser import RequestParser
 from app.http.refusals import Refusals
-from app.http.request_line import NO_REQUEST, InvalidRequest, parse_request_line, too_large
+from app.http.request_line import (
+    EMPTY_LINES,
+    HEADER_END,
+    NO_REQUEST,
+    InvalidRequest,
+    parse_request_line,
+    persists,
+    too_large,
+)
 from app.http.response_writer import ResponseWriter
 from app.http.writing import Writing
 
-HEADER_END = re.compile(rb"\n\r?\n")
-"""What ends a header; one with a bare LF is refused, but not waited for in vain."""
-BODY_END = b"\r\n\r\n"
-"""What may end a chunked body, its trailers included."""
-UPGRADE = re.compile(rb"^upgrade[ \t]*:.*\r\n", re.IGNORECASE | re.MULTILINE)
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that are taken from a client who does not wait for its answers."""
 ENOUGH_TO_PEEK = 16
 """Bytes that tell a request from a stray empty line."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_BODY = "The request's body is not sent as HTTP/1.1 has it."
 
 
 class HttptoolsHTTP1:
@@ -69,7 +67,7 @@ class ClientStream(Writing):
         super().__init__(accepted, peer, server.connections)
         self.connection.wire = self
         self._server = server
-        self._parser = HttpRequestParser(self)
+        self._parser = RequestParser(server.connections.policy.settings.max_header_size)
         self._unread = b""
         """What has arrived and was not parsed."""
         self._looked_through = 0
@@ -82,18 +80,6 @@ class ClientStream(Writing):
         self._request: HTTPMessageDelegate | None = None
         """Whom a request is passed on to while it arrives."""
         self._headers = HTTPHeaders()
-        self._pieces: list[bytes] = []
-        """Of the body, as the parser found them."""
-        self._persists = False
-        """Whether the client would send another request on this connection."""
-        self._is_complete = False
-        """Whether the parser has found the request's end."""
-        self._body_left: int | None = None
-        """Bytes of a body of known length that are yet to come; None where it is chunked."""
-        self._overhead = 0
-        """Bytes of a chunked body beyond its content and what small chunks cost: extensions, trailers."""
-        self._tail = b""
-        """The last ones that were parsed of it; its empty line may have begun in them."""
 
     # What the event loop tells
 
@@ -117,33 +103,10 @@ class ClientStream(Writing):
         elif writer is not None:
             writer.left()
 
-    # What the parser tells
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers come when the header was passed on already, and nobody here has a use for them.
-        if self._request is None:
-            text, content = name.decode("latin-1"), value.decode("latin-1")
-            if text in self._headers:
-                self._headers.add(text, content)
-            else:
-                self._headers[text] = content
-
-    def on_body(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-
-    def on_message_complete(self) -> None:
-        if self._is_complete:
-            raise AssertionError("the parser found a request in what was cut off as the end of another")
-        self._is_complete = True
-
-    def on_headers_complete(self) -> None:
-        # At a request's end the parser forgets it.
-        self._persists = self._parser.should_keep_alive()
-
     # What a response tells
 
     def is_arriving(self, writer: ResponseWriter) -> bool:
-        return self._writer is writer and not self._is_complete
+        return self._writer is writer and not self._parser.is_complete
 
     def answered(self, writer: ResponseWriter) -> None:
         if self._writer is not writer:
@@ -175,8 +138,7 @@ class ClientStream(Writing):
         return self._writer is None and self._read_header()
 
     def _read_header(self) -> bool:
-        # RFC 9112, 2.2: empty lines before a request are none of it.
-        unread = self._unread = self._unread.lstrip(b"\r\n")
+        unread = self._unread
         most = self.connections.policy.settings.max_header_size
         found = HEADER_END.search(unread, max(self._looked_through - 2, 0))
         end = len(unread) if found is None else found.end()
@@ -187,6 +149,8 @@ class ClientStream(Writing):
         if found is None:
             return False
         header, self._unread = unread[:end], unread[end:]
+        if header == EMPTY_LINES:
+            return True
         admission = self.connections.policy.admission
         if admission.rests(self.connection):
             self._go_on_after(admission.rest(self.connection), functools.partial(self._begin, header))
@@ -202,13 +166,11 @@ class ClientStream(Writing):
             self._refuse(invalid.status, str(invalid))
             return
         try:
-            self._parse_fields(line.version, fields)
+            self._headers = self._parser.parse_fields(line.version, fields)
         except HttpParserError:
             self._refuse_fields(line, fields)
             return
-        length = self._headers.get("Content-Length")
-        self._body_left = None if length is None else int(length)
-        writer = self._writer = ResponseWriter(self, line, self._persists)
+        writer = self._writer = ResponseWriter(self, line, persists(line.version, self._headers))
         application = self._server.application.start_request(self, writer)
         request = Gate(self.connections, self.connection, writer, self._server.refusals, application)
         self._request = request
@@ -218,53 +180,19 @@ class ClientStream(Writing):
         else:
             self._begin_body()
 
-    def _parse_fields(self, version: str, fields: bytes) -> None:
-        self._headers, self._is_complete, self._overhead, self._tail = HTTPHeaders(), False, 0, b""
-        header = b"GET / %b\r\n%b" % (version.encode(), fields)
-        try:
-            self._parser.feed_data(header)
-        except HttpParserUpgrade:
-            # It would see no body now. HTTP/1.1 is an answer to whoever could speak something else, too
-            # (RFC 9110, 7.8).
-            self._parser = HttpRequestParser(self)
-            self._headers, self._is_complete = HTTPHeaders(), False
-            self._parser.feed_data(UPGRADE.sub(b"", header))
-
     def _begin_body(self) -> None:
-        if self._is_complete:
+        if self._parser.is_complete:
             self._end_request()
         elif self._writer is not None and not self._unread and self._writer.is_to_continue(self._headers):
             self.send(CONTINUE)
 
     def _read_body(self) -> None:
-        piece = self._next_piece()
         try:
-            self._parser.feed_data(piece)
+            pieces, self._unread = self._parser.parse_body(self._unread)
         except HttpParserError:
-            self._refuse_body(NO_BODY)
+            self._refuse_body()
             return
-        pieces, self._pieces = self._pieces, []
-        if self._body_left is None:
-            # A byte in a chunk of its own costs five.
-            self._overhead += len(piece) - 6 * sum(map(len, pieces))
-            allowed = self.connections.policy.settings.max_header_size
-            if self._overhead > allowed:
-                self._refuse_body(NO_BODY)
-                return
         self._pass_on(pieces)
-
-    def _next_piece(self) -> bytes:
-        """Cut off what is parsed next: nothing beyond where the request may end."""
-        unread = self._unread
-        if self._body_left is not None:
-            end = min(self._body_left, len(unread))
-            self._body_left -= end
-        else:
-            found = (self._tail + unread).find(BODY_END)
-            end = len(unread) if found < 0 else found + len(BODY_END) - len(self._tail)
-            self._tail = (self._tail + unread[:end])[1 - len(BODY_END) :]
-        self._unread = unread[end:]
-        return unread[:end]
 
     def _pass_on(self, pieces: list[bytes]) -> None:
         """Pass the pieces of a body on, as fast as they are taken."""
@@ -275,7 +203,7 @@ class ClientStream(Writing):
             if waiting is not None:
                 self._go_on_after(waiting, functools.partial(self._pass_on, pieces[number:]))
                 return
-        if self._is_complete:
+        if self._parser.is_complete:
             self._end_request()
 
     def _end_request(self) -> None:
@@ -312,16 +240,12 @@ class ClientStream(Writing):
         self.close()
 
     def _refuse_fields(self, line: RequestStartLine, fields: bytes) -> None:
-        """Refuse what llhttp does not take; Tornado's parser may tell why."""
-        try:
-            headers = HTTPHeaders.parse(fields.decode("latin-1"))
-        except HTTPInputError:
-            self._refuse(400, NO_REQUEST)
-            return
+        """Refuse what llhttp does not take."""
+        headers = HTTPHeaders.parse(fields.decode("latin-1"))
         status, detail = head_complaint(line, headers) or (400, NO_REQUEST)
         self._refuse(status, detail, line, headers)
 
-    def _refuse_body(self, detail: str) -> None:
+    def _refuse_body(self) -> None:
         request, self._request = self._request, None
         is_begun = self._writer is not None and self._writer.is_begun
         if request is not None:
@@ -329,7 +253,7 @@ class ClientStream(Writing):
         if is_begun or self.connection.is_last:
             self.close()
         else:
-            self._refuse(400, detail)
+            self._refuse(400, NO_REQUEST)
 
     # What Connections asks
 
