@@ -80,7 +80,8 @@ class Gate(HTTPMessageDelegate):
             return None
         try:
             return self._application.headers_received(in_origin_form(start_line, headers), headers)
-        except HTTPInputError:
+        except (HTTPInputError, ValueError):
+            # A port of thousands of digits is more than Python makes a number of.
             self._refuse(400, "The request's target or its Host header is not valid.")
             return None
 

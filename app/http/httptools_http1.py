@@ -13,11 +13,11 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from httptools import HttpParserError
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate
 from tornado.web import Application
 
 from app.http.connections import Connections
-from app.http.gate import Gate, head_complaint
+from app.http.gate import Gate
 from app.http.httptools_parser import RequestParser
 from app.http.refusals import Refusals
 from app.http.request_line import (
@@ -165,11 +165,7 @@ class ClientStream(Writing):
         except InvalidRequest as invalid:
             self._refuse(invalid.status, str(invalid))
             return
-        try:
-            self._headers = self._parser.parse_fields(line.version, fields)
-        except HttpParserError:
-            self._refuse_fields(line, fields)
-            return
+        self._headers = self._parser.parse_fields(line.version, fields)
         writer = self._writer = ResponseWriter(self, line, persists(line.version, self._headers))
         application = self._server.application.start_request(self, writer)
         request = Gate(self.connections, self.connection, writer, self._server.refusals, application)
@@ -228,22 +224,10 @@ class ClientStream(Writing):
 
     # What is no request
 
-    def _refuse(
-        self,
-        status: int,
-        detail: str,
-        line: RequestStartLine | None = None,
-        headers: HTTPHeaders | None = None,
-    ) -> None:
+    def _refuse(self, status: int, detail: str) -> None:
         self._unread = b""
-        self.send(self._server.refusals.encoded(self.connection, status, detail, line, headers))
+        self.send(self._server.refusals.encoded(self.connection, status, detail))
         self.close()
-
-    def _refuse_fields(self, line: RequestStartLine, fields: bytes) -> None:
-        """Refuse what llhttp does not take."""
-        headers = HTTPHeaders.parse(fields.decode("latin-1"))
-        status, detail = head_complaint(line, headers) or (400, NO_REQUEST)
-        self._refuse(status, detail, line, headers)
 
     def _refuse_body(self) -> None:
         request, self._request = self._request, None

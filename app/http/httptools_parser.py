@@ -14,9 +14,8 @@ from tornado.httputil import HTTPHeaders
 
 BODY_END = b"\r\n\r\n"
 """What may end a chunked body, its trailers included."""
-UPGRADE = re.compile(rb"^upgrade:.*\r\n", re.IGNORECASE | re.MULTILINE)
-LONGEST_LENGTH = 19
-"""Digits of a Content-Length that is looked at; Gate refuses the others."""
+LENGTH = re.compile(r"[0-9]{1,18}")
+"""A Content-Length that is looked at; longer ones are refused by Gate."""
 
 
 class RequestParser:
@@ -41,26 +40,28 @@ class RequestParser:
         """The last ones that were parsed of it; its empty line may have begun in them."""
 
     def parse_fields(self, version: str, fields: bytes) -> HTTPHeaders:
-        """Return the fields of the next request. Raises HttpParserError."""
+        """Return the fields of the next request."""
         if self._is_spent:
             self._parser, self._is_spent = HttpRequestParser(self), False
         self._headers, self._are_headers_complete, self.is_complete = HTTPHeaders(), False, False
         self._overhead, self._tail = 0, b""
-        header = b"GET / %b\r\n%b" % (version.encode(), fields)
         try:
-            self._parser.feed_data(header)
-        except HttpParserUpgrade:
-            # It would see no body now. HTTP/1.1 is an answer to whoever could speak something else, too
-            # (RFC 9110, 7.8).
-            self._parser, self.is_complete = HttpRequestParser(self), False
-            self._parser.feed_data(UPGRADE.sub(b"", header))
+            self._parser.feed_data(b"GET / %b\r\n%b" % (version.encode(), fields))
+        except (HttpParserUpgrade, HttpParserError):
+            # It found an upgrade, and would see no body now; but HTTP/1.1 is an answer to whoever could speak
+            # something else, too (RFC 9110, 7.8). Or it has reasons of its own, as a tab after `chunked`; what
+            # is refused for its framing is Gate's to say.
+            self._headers = HTTPHeaders.parse(fields.decode("latin-1"))
+            self._begin_again()
         length = self._headers.get("Content-Length", "")
-        self._body_left = int(length) if 0 < len(length) <= LONGEST_LENGTH else None
+        self._body_left = int(length) if LENGTH.fullmatch(length) else None
         return self._headers
 
     def parse_body(self, unread: bytes) -> tuple[list[bytes], bytes]:
-        """Return the pieces of the body in what has arrived, and what lies behind where the request may end.
-        Raises HttpParserError."""
+        """Return the pieces of the body in what has arrived, and what lies behind where it may end.
+
+        Raises HttpParserError.
+        """
         piece = self._next_piece(unread)
         self._parser.feed_data(piece)
         pieces, self._pieces = self._pieces, []
@@ -70,6 +71,16 @@ class RequestParser:
             if self._overhead > self._most_overhead:
                 raise HttpParserError(f"more than {self._most_overhead} bytes beside the body's content")
         return pieces, unread[len(piece) :]
+
+    def _begin_again(self) -> None:
+        """Read a request of which the parser is told no more than how its body is framed."""
+        self._parser, self.is_complete = HttpRequestParser(self), False
+        self._are_headers_complete = True
+        framing = b"Transfer-Encoding: chunked\r\n"
+        if "Transfer-Encoding" not in self._headers:
+            length = self._headers.get("Content-Length", "")
+            framing = b"Content-Length: %b\r\n" % length.encode() if LENGTH.fullmatch(length) else b""
+        self._parser.feed_data(b"GET / HTTP/1.1\r\n%b\r\n" % framing)
 
     def _next_piece(self, unread: bytes) -> bytes:
         if self._body_left is not None:
@@ -84,8 +95,11 @@ class RequestParser:
     # What llhttp tells
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Trailers come when the header was passed on already, and nobody here has a use for them.
-        if not self._are_headers_complete:
+        if self._are_headers_complete:
+            # Trailers: the header was passed on already, and nobody has a use for them but the parser, which
+            # takes no other request after `Connection: close` there.
+            self._is_spent = True
+        else:
             text, content = name.decode("latin-1"), value.decode("latin-1").strip(" \t")
             if text in self._headers:
                 self._headers.add(text, content)

@@ -13,10 +13,9 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from app.http.admission import FREE_REFUSALS_A_SECOND
-from app.http.connections import UNREAD
+from app.http.connections import UNREAD, WRITE_BUFFER
 from app.http.policy import make_policy
 from app.http.server import make_server
-from app.http.tornado_http1 import WRITE_BUFFER
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
