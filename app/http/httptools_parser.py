@@ -14,7 +14,7 @@ from tornado.httputil import HTTPHeaders
 
 BODY_END = b"\r\n\r\n"
 """What may end a chunked body, its trailers included."""
-LENGTH = re.compile(r"[0-9]{1,18}")
+LENGTH = re.compile(r"[0-9]{1,19}")
 """A Content-Length that is looked at; longer ones are refused by Gate."""
 
 
@@ -49,7 +49,7 @@ class RequestParser:
             self._parser.feed_data(b"GET / %b\r\n%b" % (version.encode(), fields))
         except (HttpParserUpgrade, HttpParserError):
             # It found an upgrade, and would see no body now; but HTTP/1.1 is an answer to whoever could speak
-            # something else, too (RFC 9110, 7.8). Or it has reasons of its own, as a tab after `chunked`; what
+            # something else, too (RFC 9110, 7.8). Or it has reasons of its own, as a tab after `chunked`: what
             # is refused for its framing is Gate's to say.
             self._headers = HTTPHeaders.parse(fields.decode("latin-1"))
             self._begin_again()

@@ -16,7 +16,7 @@ REQUEST_LINE = re.compile(
 FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+\r\n")
 """No bare LF or CR: where two differ in whether it ends a line, one sees another request. The same goes for
 what is folded, or has a space before the colon."""
-ABSOLUTE = re.compile(r"https?://([^/?]+)(.*)", re.IGNORECASE)
+ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=:\[\]-]|%[0-9A-Fa-f]{2})*")
 """As Tornado has it, see HTTPServerRequest."""
 
@@ -77,7 +77,9 @@ def in_origin_form(line: RequestStartLine, headers: HTTPHeaders) -> RequestStart
         hosts = headers.get_list("Host")
         # A Host that is missing, or there twice, or not valid is refused for that; HTTP/1.0 needs none.
         is_known = len(hosts) == 1 or (not hosts and line.version == "HTTP/1.0")
-        if is_known and all(map(HOST.fullmatch, hosts)) and "@" not in authority and authority[0] != ":":
+        # Of the authority HTTPServerRequest has more to say.
+        names_host = authority[:1] not in {"", ":"} and "@" not in authority
+        if is_known and names_host and all(map(HOST.fullmatch, hosts)):
             headers["Host"] = authority
             return line._replace(path=path if path.startswith("/") else f"/{path}")
     # For CONNECT a host with a port, for OPTIONS a star; what else is no path is no target.

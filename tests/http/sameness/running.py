@@ -16,6 +16,8 @@ AT_ONCE = 100
 """Streams that are under way on each transport."""
 PATIENT_TURNS = 100
 """Of the loop, for a stream on its own that seems to differ."""
+SHOWN = 2000
+"""Characters of what came back."""
 
 
 @dataclass
@@ -36,7 +38,8 @@ class Run:
         failures = sum(count for status, count in self.answers.items() if status >= 500 and status != 505)
         return (
             f"{self.streams} streams, {answers} answers on both transports, "
-            f"{len(self.differences)} differences, {failures} of 5xx (505 apart), {answers / max(self.seconds, 0.001):.0f} answers a second"
+            f"{len(self.differences)} differences, {failures} of 5xx (505 apart), "
+            f"{answers / max(self.seconds, 0.001):.0f} answers a second"
         )
 
 
@@ -110,5 +113,5 @@ async def _report(exchange: Exchange, case: Case, name: str) -> str | None:
     (transcripts,) = await exchange.answers([small], PATIENT_TURNS)
     complaint = await _complaint(exchange, small) or complaint
     expected = expected_of(small.stream, MOST_HEADER, MOST_BODY)
-    told = "\n".join(f"  {transcript}" for transcript in transcripts)
-    return f"{name}: {complaint}\n  {small}\n{told}\n  {expected}"
+    told = "\n".join(f"  {str(one)[:SHOWN]}" for one in (*transcripts, expected))
+    return f"{name}: {complaint[:SHOWN]}\n  {small}\n{told}"
