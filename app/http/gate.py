@@ -17,7 +17,7 @@ from app.http.connection import Connection
 from app.http.connections import Connections
 from app.http.problem import title_of
 from app.http.refusals import Refusals
-from app.http.request_line import in_origin_form
+from app.http.request_line import in_origin_form, waits_to_continue
 
 DISCARDED_BODY = 1024 * 1024
 """Bytes of an oversized body that are read and thrown away, because a client that is still sending would not
@@ -61,7 +61,14 @@ class Gate(HTTPMessageDelegate):
             self._refuse(*complaint)
             return None
         declared = int(headers.get("Content-Length", "0"))
-        if declared or "Transfer-Encoding" in headers:
+        has_body = declared > 0 or "Transfer-Encoding" in headers
+        if "Expect" in headers:
+            # As Tornado looks for it. Other expectations, and those of HTTP/1.0, are none.
+            if has_body and waits_to_continue(start_line.version, headers):
+                headers["Expect"] = "100-continue"
+            else:
+                del headers["Expect"]
+        if has_body:
             seconds = self._connections.policy.settings.body_timeout
             self._deadline = asyncio.get_running_loop().call_later(
                 seconds, self._refuse, 408, f"The request's body did not arrive within {seconds:g} seconds."
@@ -73,7 +80,8 @@ class Gate(HTTPMessageDelegate):
             return None
         try:
             return self._application.headers_received(in_origin_form(start_line, headers), headers)
-        except HTTPInputError:
+        except (HTTPInputError, ValueError):
+            # A port of thousands of digits is more than Python makes a number of.
             self._refuse(400, "The request's target or its Host header is not valid.")
             return None
 

@@ -1,8 +1,7 @@
 """llhttp's parser of HTTP/1.1 (package httptools) as a transport, on asyncio's own streams of bytes.
 
 A header is collected until its empty line, and only then parsed, as Tornado's is: what is refused does not
-depend on how the bytes were cut on their way. Its first line is read here, see request_line.py; the parser
-gets the fields and the body, see request_parser.py.
+depend on how the bytes were cut on their way.
 
 A client that closes its sending side has left: what it asked for may be done, and it may get no answer.
 """
@@ -10,30 +9,34 @@ A client that closes its sending side has left: what it asked for may be done, a
 import asyncio
 import contextlib
 import functools
-import re
 import socket
 from collections.abc import Awaitable, Callable
 
 from httptools import HttpParserError
-from tornado.httputil import HTTPHeaders, HTTPInputError, HTTPMessageDelegate, RequestStartLine
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate
 from tornado.web import Application
 
 from app.http.connections import Connections
-from app.http.gate import Gate, head_complaint
+from app.http.gate import Gate
+from app.http.httptools_parser import RequestParser
 from app.http.refusals import Refusals
-from app.http.request_line import NO_REQUEST, InvalidRequest, parse_request_line, too_large
-from app.http.request_parser import RequestParser
+from app.http.request_line import (
+    EMPTY_LINES,
+    HEADER_END,
+    NO_REQUEST,
+    InvalidRequest,
+    parse_request_line,
+    persists,
+    too_large,
+)
 from app.http.response_writer import ResponseWriter
 from app.http.writing import Writing
 
-HEADER_END = re.compile(rb"\n\r?\n")
-"""What ends a header; one with a bare LF is refused, but not waited for in vain."""
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that are taken from a client who does not wait for its answers."""
 ENOUGH_TO_PEEK = 16
 """Bytes that tell a request from a stray empty line."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_BODY = "The request's body is not sent as HTTP/1.1 has it."
 
 
 class HttptoolsHTTP1:
@@ -76,6 +79,7 @@ class ClientStream(Writing):
         """For the request that is arriving or was not answered yet; None between requests."""
         self._request: HTTPMessageDelegate | None = None
         """Whom a request is passed on to while it arrives."""
+        self._headers = HTTPHeaders()
 
     # What the event loop tells
 
@@ -134,8 +138,7 @@ class ClientStream(Writing):
         return self._writer is None and self._read_header()
 
     def _read_header(self) -> bool:
-        # RFC 9112, 2.2: empty lines before a request are none of it.
-        unread = self._unread = self._unread.lstrip(b"\r\n")
+        unread = self._unread
         most = self.connections.policy.settings.max_header_size
         found = HEADER_END.search(unread, max(self._looked_through - 2, 0))
         end = len(unread) if found is None else found.end()
@@ -146,6 +149,8 @@ class ClientStream(Writing):
         if found is None:
             return False
         header, self._unread = unread[:end], unread[end:]
+        if header == EMPTY_LINES:
+            return True
         admission = self.connections.policy.admission
         if admission.rests(self.connection):
             self._go_on_after(admission.rest(self.connection), functools.partial(self._begin, header))
@@ -160,16 +165,12 @@ class ClientStream(Writing):
         except InvalidRequest as invalid:
             self._refuse(invalid.status, str(invalid))
             return
-        try:
-            self._parser.begin(line.version, fields)
-        except HttpParserError:
-            self._refuse_fields(line, fields)
-            return
-        writer = self._writer = ResponseWriter(self, line, self._parser.persists)
+        self._headers = self._parser.parse_fields(line.version, fields)
+        writer = self._writer = ResponseWriter(self, line, persists(line.version, self._headers))
         application = self._server.application.start_request(self, writer)
         request = Gate(self.connections, self.connection, writer, self._server.refusals, application)
         self._request = request
-        waiting = request.headers_received(line, self._parser.headers)
+        waiting = request.headers_received(line, self._headers)
         if waiting is not None:
             self._go_on_after(waiting, self._begin_body)
         else:
@@ -178,18 +179,14 @@ class ClientStream(Writing):
     def _begin_body(self) -> None:
         if self._parser.is_complete:
             self._end_request()
-        elif (
-            self._writer is not None
-            and not self._unread
-            and self._writer.is_to_continue(self._parser.headers)
-        ):
+        elif self._writer is not None and not self._unread and self._writer.is_to_continue(self._headers):
             self.send(CONTINUE)
 
     def _read_body(self) -> None:
         try:
-            pieces, self._unread = self._parser.take_body(self._unread)
+            pieces, self._unread = self._parser.parse_body(self._unread)
         except HttpParserError:
-            self._refuse_body(NO_BODY)
+            self._refuse_body()
             return
         self._pass_on(pieces)
 
@@ -227,28 +224,12 @@ class ClientStream(Writing):
 
     # What is no request
 
-    def _refuse(
-        self,
-        status: int,
-        detail: str,
-        line: RequestStartLine | None = None,
-        headers: HTTPHeaders | None = None,
-    ) -> None:
+    def _refuse(self, status: int, detail: str) -> None:
         self._unread = b""
-        self.send(self._server.refusals.encoded(self.connection, status, detail, line, headers))
+        self.send(self._server.refusals.encoded(self.connection, status, detail))
         self.close()
 
-    def _refuse_fields(self, line: RequestStartLine, fields: bytes) -> None:
-        """Refuse what llhttp does not take; Tornado's parser may tell why."""
-        try:
-            headers = HTTPHeaders.parse(fields.decode("latin-1"))
-        except HTTPInputError:
-            self._refuse(400, NO_REQUEST)
-            return
-        status, detail = head_complaint(line, headers) or (400, NO_REQUEST)
-        self._refuse(status, detail, line, headers)
-
-    def _refuse_body(self, detail: str) -> None:
+    def _refuse_body(self) -> None:
         request, self._request = self._request, None
         is_begun = self._writer is not None and self._writer.is_begun
         if request is not None:
@@ -256,7 +237,7 @@ class ClientStream(Writing):
         if is_begun or self.connection.is_last:
             self.close()
         else:
-            self._refuse(400, detail)
+            self._refuse(400, NO_REQUEST)
 
     # What Connections asks
 

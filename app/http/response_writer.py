@@ -102,9 +102,8 @@ class ResponseWriter(HTTPConnection):
         self._on_leaving = callback
 
     def is_to_continue(self, headers: HTTPHeaders) -> bool:
-        """Tell whether the client waits to be told so, to send the body of this request."""
-        expected = headers.get("Expect", "").lower()
-        return expected == "100-continue" and self._is_of_http_1_1 and not self.is_begun
+        """Tell whether the client waits to be told so, to send the body of this request; see Gate."""
+        return "Expect" in headers and not self.is_begun
 
     def left(self) -> None:
         """Say that the client has left."""

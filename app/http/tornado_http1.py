@@ -9,8 +9,10 @@ Relied on here though Tornado does not document it, as of 6.6.1:
 - The very bytes of its bare 400, and that `UnsatisfiableReadError` is what it closes a stream with after a
   header, or a line of a chunk, that is too long.
 - A request's header, and nothing else, is read by `read_until_regex`.
-- `HTTP1Connection` looks into the very headers that it gave the delegate, to promise HTTP/1.0 clients
-  `Connection: Keep-Alive`.
+- `HTTP1Connection` looks into the very headers that it gave the delegate: for `Expect: 100-continue`, and to
+  promise HTTP/1.0 clients `Connection: Keep-Alive`.
+- `HTTP1Connection._disconnect_on_finish` is decided before the delegate is given a header, and looked at when
+  its answer is written. With `no_keep_alive` its own rule, which knows no lists, is not asked.
 - Its callback on the last write of an answer runs before one that is added after `finish`; a stream that is
   closed then ends the loop of its connection without an error.
 - After a stream is closed, it would go on with the requests that are in the stream's buffer.
@@ -43,7 +45,15 @@ from app.http.connection import Connection
 from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 from app.http.gate import NO_LIMIT, Gate
 from app.http.refusals import Refusals
-from app.http.request_line import NO_REQUEST, InvalidRequest, parse_request_line, too_large
+from app.http.request_line import (
+    EMPTY_LINES,
+    HEADER_END,
+    NO_REQUEST,
+    InvalidRequest,
+    parse_request_line,
+    persists,
+    too_large,
+)
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
@@ -61,7 +71,9 @@ class TornadoHTTP1(HTTPServerConnectionDelegate):
         self._refusals = refusals
         # Idle connections and bodies have their deadlines elsewhere, see Connections and Gate.
         self._parameters = HTTP1ConnectionParameters(
-            max_header_size=connections.policy.settings.max_header_size, max_body_size=NO_LIMIT
+            max_header_size=connections.policy.settings.max_header_size,
+            max_body_size=NO_LIMIT,
+            no_keep_alive=True,
         )
 
     def open(self, accepted: socket.socket, peer: str) -> None:
@@ -99,26 +111,29 @@ class AnsweringStream(IOStream):
         self._refusals = refusals
         self._unsent = 0
 
-    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+    def read_until_regex(self, _: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read a request's header."""
         # Or those who have left, or were dropped, would be served what else they asked for.
         if self.closed():
             raise StreamClosedError
-        return self._rested(super().read_until_regex(regex, max_bytes))
+        return self._rested(max_bytes)
 
-    async def _rested(self, header: Awaitable[bytes]) -> bytes:
-        arrived = await header
+    async def _rested(self, max_bytes: int | None) -> bytes:
+        header = EMPTY_LINES
+        while header == EMPTY_LINES:
+            # Tornado's own pattern takes longer to find than all else that is done with a header.
+            header = await super().read_until_regex(HEADER_END.pattern, max_bytes)
         admission = self._connections.policy.admission
         if admission.rests(self.connection):
             await admission.rest(self.connection)
             if self.closed():
                 raise StreamClosedError
         try:
-            parse_request_line(arrived.lstrip(b"\r\n"))
+            parse_request_line(header)
         except InvalidRequest as invalid:
             self._send_and_close(self._refusals.encoded(self.connection, invalid.status, str(invalid)))
             raise StreamClosedError from None
-        return arrived
+        return header
 
     def is_quiet(self) -> bool:
         # A stream that does not read has just read a header, which is yet to be parsed.
@@ -171,7 +186,7 @@ class AnsweringStream(IOStream):
             if connection.response is not None:
                 status, detail = 400, NO_REQUEST
             else:
-                status, detail = too_large(bytes(self._read_buffer[:limit].lstrip(b"\r\n")), limit)
+                status, detail = too_large(bytes(self._read_buffer[:limit]), limit)
             with contextlib.suppress(OSError):
                 self.socket.send(self._refusals.encoded(connection, status, detail))
         super().close(exc_info)
@@ -193,10 +208,19 @@ class ResponseWriter(HTTPConnection):
         self, connection: HTTP1Connection, stream: AnsweringStream, connections: Connections
     ) -> None:
         self.context = stream.connection
-        self.request_headers: HTTPHeaders | None = None
+        self._request_headers: HTTPHeaders | None = None
+        self._persists = False
+        self._is_of_http_1_0 = False
         self._connection = connection
         self._stream = stream
         self._connections = connections
+
+    def begin(self, line: RequestStartLine, headers: HTTPHeaders) -> None:
+        """Hear which request is answered."""
+        self._request_headers = headers
+        self._is_of_http_1_0 = line.version == "HTTP/1.0"
+        self._persists = persists(line.version, headers)
+        self._connection._disconnect_on_finish = not self._persists
 
     def write_headers(
         self,
@@ -204,12 +228,14 @@ class ResponseWriter(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
-        if self.request_headers is not None and is_last_of(self.request_headers):
+        if not self._persists:
             self.context.is_last = True
         if self._connections.answers_last(self.context):
             headers["Connection"] = "close"
-            if self.request_headers is not None:
-                self.request_headers.pop("Connection", None)
+            if self._request_headers is not None:
+                self._request_headers.pop("Connection", None)
+        elif self._is_of_http_1_0:
+            headers["Connection"] = "Keep-Alive"
         return self._connection.write_headers(start_line, headers, chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
@@ -244,15 +270,9 @@ class _Request(Gate):
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        self._writer.request_headers = headers
-        if "Expect" in headers:
-            headers["Expect"] = headers["Expect"].lower()
+        assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
+        self._writer.begin(start_line, headers)
         return super().headers_received(start_line, headers)
-
-
-def is_last_of(headers: HTTPHeaders) -> bool:
-    """Tell whether a client sends no other request; Tornado looks for nothing beside the `close`."""
-    return any(option.strip().lower() == "close" for option in headers.get("Connection", "").split(","))
 
 
 def _never_written() -> asyncio.Future[None]:
