@@ -49,8 +49,8 @@ class RequestParser:
             self._parser.feed_data(b"GET / %b\r\n%b" % (version.encode(), fields))
         except (HttpParserUpgrade, HttpParserError):
             # It found an upgrade, and would see no body now; but HTTP/1.1 is an answer to whoever could speak
-            # something else, too (RFC 9110, 7.8). Or it has reasons of its own, as a tab after `chunked`: what
-            # is refused for its framing is Gate's to say.
+            # something else, too (RFC 9110, 7.8). Or it has reasons of its own, as a tab after `chunked`:
+            # what is refused for its framing is for Gate to say.
             self._headers = HTTPHeaders.parse(fields.decode("latin-1"))
             self._begin_again()
         length = self._headers.get("Content-Length", "")
