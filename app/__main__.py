@@ -1,4 +1,7 @@
-"""`python -m app`: exit code 0 after a drain, 1 when it cannot listen, 2 for a bad setting."""
+"""`python -m app`: exit code 0 after a drain, 1 when it cannot listen, 2 for a bad setting.
+
+A second signal during the drain ends it with 128 and the signal's number, see app/server.py.
+"""
 
 import asyncio
 import sys

@@ -39,8 +39,8 @@ def make_app(
 ) -> Application:
     """Build the public application.
 
-    A request passes, in this order: Gate (framing, size, pace), BaseHandler.prepare (deadline, Host,
-    in-flight limit), its handler, and record (metrics, access log).
+    A request passes, in this order: Gate (framing, size, pace), BaseHandler.prepare (a place,
+    deadline, request ID, Host), its handler, and record (metrics, access log).
     """
     return _application(
         [

@@ -1,7 +1,7 @@
 """What all handlers share: identity, limits, deadline, headers, errors.
 
-Relied on here though Tornado does not document it, as of 6.6.1: `RequestHandler.clear` sets `_headers`,
-`_write_buffer`, `_status_code` and `_reason`, and nothing else, to what an answer begins with.
+Relied on here though Tornado does not document it, as of 6.6.1: `RequestHandler.clear` resets `_headers`,
+`_write_buffer`, `_status_code` and `_reason`, and nothing else.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class BaseHandler(RequestHandler):
         return self.policy.client_address(str(self.request.remote_ip), self.request.headers)
 
     def clear(self) -> None:
-        """Begin the answer anew, as Tornado's own does: that sets headers which are not wanted, slowly."""
+        """Begin the answer anew. Tornado's own is slower, and sets headers that are not wanted here."""
         self._headers = self.policy.response_headers(self.request_id)
         self.set_default_headers()
         self._write_buffer = []

@@ -31,10 +31,11 @@ class _Unknown:
 class SplitPage:
     """Renders a template of which only a number differs from visit to visit, at next to no cost.
 
-    At the first visit the template is rendered with a mark for the number, and without what belongs to a
+    At the first call the template is rendered with a mark for the number, and without what belongs to a
     request (the handler, its locale, the time of day, imports). What comes out is cut at the mark; from then
     on a page is the pieces with the number between them. A template that needs more, say the plural of
-    «visit», cannot be cut: `render_string` renders it for each visit, and a line in the log says so.
+    «visit», cannot be cut, nor one whose pieces make another page of a sample than the template itself:
+    `render_string` renders it for each visit, and a line in the log says so.
     """
 
     def __init__(self, template: str, number: str) -> None:

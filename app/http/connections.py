@@ -89,7 +89,7 @@ class Connections:
             self._none_open.set()
 
     def drop(self, connection: Connection, reason: str) -> None:
-        """Close a connection to which its client is at fault."""
+        """Close a connection at once whose client takes too little of its answer."""
         self._on_drop(reason)
         connection.wire.abort()
 

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def drain(server: Server, settle: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Wait until endpoints are withdrawn, let no new ones in, flush the last answer, and close.
+    """Wait until endpoints are withdrawn, stop listening, flush the last answer, and close.
 
     `settle` ends what requests may have left unfinished.
     """

@@ -63,7 +63,7 @@ class Gate(HTTPMessageDelegate):
         declared = int(headers.get("Content-Length", "0"))
         has_body = declared > 0 or "Transfer-Encoding" in headers
         if "Expect" in headers:
-            # As Tornado looks for it. Other expectations, and those of HTTP/1.0, are none.
+            # Written as Tornado looks for it. Other expectations, and those of HTTP/1.0, are ignored.
             if has_body and waits_to_continue(start_line.version, headers):
                 headers["Expect"] = "100-continue"
             else:
@@ -81,7 +81,7 @@ class Gate(HTTPMessageDelegate):
         try:
             return self._application.headers_received(in_origin_form(start_line, headers), headers)
         except (HTTPInputError, ValueError):
-            # A port of thousands of digits is more than Python makes a number of.
+            # A ValueError: Python makes no number of a port with thousands of digits.
             self._refuse(400, "The request's target or its Host header is not valid.")
             return None
 

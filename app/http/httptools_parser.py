@@ -1,10 +1,10 @@
 """llhttp (package httptools) as the parser of a connection's requests, one after another.
 
-It cannot pause. But a request can end only at its length or at an empty line (RFC 9112, section 6): it is fed
-up to there, and what lies behind waits until the request has its answer.
+llhttp cannot pause. But a request can end only at its length or at an empty line (RFC 9112, section 6): it is
+fed up to there, and what lies behind waits until the request has its answer.
 
-A header's grammar is checked before, see request_line.py. The parser gets a first line that says no more than
-the version, the fields, and the body.
+A header's grammar is checked before, see request_line.py. llhttp gets the fields and the body as they came,
+after a first line that says no more than the version.
 """
 
 import re
@@ -66,7 +66,7 @@ class RequestParser:
         self._parser.feed_data(piece)
         pieces, self._pieces = self._pieces, []
         if self._body_left is None:
-            # A byte in a chunk of its own costs five.
+            # Each byte of content excuses five others: those of a chunk of its own.
             self._overhead += len(piece) - 6 * sum(map(len, pieces))
             if self._overhead > self._most_overhead:
                 raise HttpParserError(f"more than {self._most_overhead} bytes beside the body's content")

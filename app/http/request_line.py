@@ -1,4 +1,5 @@
-"""What a request's header must be like (RFC 9112, sections 2 to 5), the same whatever parses the rest."""
+"""What a request's header must be like (RFC 9112, sections 2 to 5), and what it says of its target and its
+connection: the same whatever parses the rest."""
 
 import re
 
@@ -77,7 +78,7 @@ def in_origin_form(line: RequestStartLine, headers: HTTPHeaders) -> RequestStart
         hosts = headers.get_list("Host")
         # A Host that is missing, or there twice, or not valid is refused for that; HTTP/1.0 needs none.
         is_known = len(hosts) == 1 or (not hosts and line.version == "HTTP/1.0")
-        # Of the authority HTTPServerRequest has more to say.
+        # What else is wrong with the authority HTTPServerRequest refuses, as with any Host.
         names_host = authority[:1] not in {"", ":"} and "@" not in authority
         if is_known and names_host and all(map(HOST.fullmatch, hosts)):
             headers["Host"] = authority

@@ -1,4 +1,4 @@
-"""What a response is written to where Tornado's own connection does not do it (RFC 9110, 9112)."""
+"""How a response is framed and encoded (RFC 9110, 9112) for a transport that does not leave it to Tornado."""
 
 import asyncio
 from collections.abc import Callable
@@ -102,7 +102,7 @@ class ResponseWriter(HTTPConnection):
         self._on_leaving = callback
 
     def is_to_continue(self, headers: HTTPHeaders) -> bool:
-        """Tell whether the client waits to be told so, to send the body of this request; see Gate."""
+        """Tell whether the client waits for 100 Continue before it sends the body; see Gate."""
         return "Expect" in headers and not self.is_begun
 
     def left(self) -> None:

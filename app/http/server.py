@@ -91,7 +91,7 @@ def make_server(
 
 
 def transport_named(name: str) -> Callable[[Application, Connections, Refusals], Transport]:
-    """Return the transport that HTTP_SERVER names; what another one needs is not imported."""
+    """Return the transport that HTTP_SERVER names, without the import of what only the other one needs."""
     if name == "httptools":
         from app.http.httptools_http1 import HttptoolsHTTP1  # noqa: PLC0415
 

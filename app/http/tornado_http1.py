@@ -278,6 +278,6 @@ class _Request(Gate):
 def _never_written() -> asyncio.Future[None]:
     written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     written.set_exception(StreamClosedError())
-    # Looked at, so that nobody is told that nobody looked.
+    # Or asyncio logs that nobody asked for the exception.
     written.exception()
     return written

@@ -31,7 +31,7 @@ class Writing(asyncio.Protocol):
         self._unsent_before = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # It is one, though uvloop's is of no class of asyncio's.
+        # For mypy: uvloop's transports are of no class of asyncio's, but do the same.
         self._transport = cast(asyncio.Transport, transport)
         # So that resume_writing says when nothing waits any more.
         self._transport.set_write_buffer_limits(high=0)
@@ -95,6 +95,6 @@ class Writing(asyncio.Protocol):
 
 def _fail(written: "asyncio.Future[None]") -> "asyncio.Future[None]":
     written.set_exception(StreamClosedError())
-    # Looked at, so that nobody is told that nobody looked.
+    # Or asyncio logs that nobody asked for the exception.
     written.exception()
     return written

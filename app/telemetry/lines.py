@@ -10,9 +10,10 @@ from typing import TextIO
 class Lines(logging.StreamHandler[TextIO]):
     """Writes lines in their order, each whole.
 
-    A line that `write_soon` was given waits for the others of its turn of the event loop. It leaves when the
-    next turn begins, before any line that is logged after it, or when the process ends. What ends a process
-    without a word (SIGKILL, a crash of the interpreter) may lose the lines of one turn.
+    A line that `write_soon` was given waits for the others of its turn of the event loop. They leave in one
+    write, or in several of at most PIPE_BUF bytes: when the next turn begins, before any line that is logged
+    after them, or when the process ends. What ends a process without a word (SIGKILL, a crash of the
+    interpreter) may lose the lines of one turn.
     """
 
     def __init__(self, stream: TextIO) -> None:
