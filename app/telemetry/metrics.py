@@ -66,7 +66,9 @@ class Metrics:
             registry=self._registry,
         ).set_function(resting)
         Gauge(
-            "ready", "1 when started, not draining, and the last ping answered", registry=self._registry
+            "ready",
+            "1 when started, not draining, and Redis did all that a visit needs when it was asked last",
+            registry=self._registry,
         ).set_function(lambda: float(is_ready()))
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
