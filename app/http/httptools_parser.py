@@ -49,12 +49,12 @@ class RequestParser:
             self._parser.feed_data(b"GET / %b\r\n%b" % (version.encode(), fields))
         except (HttpParserUpgrade, HttpParserError):
             # It found an upgrade, and would see no body now; but HTTP/1.1 is an answer to whoever could speak
-            # something else, too (RFC 9110, 7.8). Or it has reasons of its own, as a tab after `chunked`:
-            # what is refused for its framing is for Gate to say.
+            # something else, too (RFC 9110, 7.8). Or it is stricter than that, as with a tab after `chunked`;
+            # what is refused for its framing is Gate's to say.
             self._headers = HTTPHeaders.parse(fields.decode("latin-1"))
             self._begin_again()
-        length = self._headers.get("Content-Length", "")
-        self._body_left = int(length) if LENGTH.fullmatch(length) else None
+        is_sized = "Transfer-Encoding" not in self._headers and LENGTH.fullmatch(self._length)
+        self._body_left = int(self._length) if is_sized else None
         return self._headers
 
     def parse_body(self, unread: bytes) -> tuple[list[bytes], bytes]:
@@ -63,6 +63,8 @@ class RequestParser:
         Raises HttpParserError.
         """
         piece = self._next_piece(unread)
+        if not piece:
+            raise HttpParserError("the body has come, and the parser awaits more")
         self._parser.feed_data(piece)
         pieces, self._pieces = self._pieces, []
         if self._body_left is None:
@@ -72,14 +74,18 @@ class RequestParser:
                 raise HttpParserError(f"more than {self._most_overhead} bytes beside the body's content")
         return pieces, unread[len(piece) :]
 
+    @property
+    def _length(self) -> str:
+        return self._headers.get("Content-Length", "")
+
     def _begin_again(self) -> None:
         """Read a request of which the parser is told no more than how its body is framed."""
         self._parser, self.is_complete = HttpRequestParser(self), False
         self._are_headers_complete = True
         framing = b"Transfer-Encoding: chunked\r\n"
         if "Transfer-Encoding" not in self._headers:
-            length = self._headers.get("Content-Length", "")
-            framing = b"Content-Length: %b\r\n" % length.encode() if LENGTH.fullmatch(length) else b""
+            is_sized = LENGTH.fullmatch(self._length)
+            framing = b"Content-Length: %b\r\n" % self._length.encode() if is_sized else b""
         self._parser.feed_data(b"GET / HTTP/1.1\r\n%b\r\n" % framing)
 
     def _next_piece(self, unread: bytes) -> bytes:

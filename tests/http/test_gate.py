@@ -1,6 +1,7 @@
 """Bad input over raw sockets: a 4xx with a problem where one can be sent, never a 500, nothing counted."""
 
 import json
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -76,6 +77,17 @@ def assert_problem(answer: Answer, status: int) -> None:
         (b"GET nowhere HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET http://user@localhost/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET http://localhost/ HTTP/1.1\r\n\r\n", 400),
+        # Host must be valid whatever the target says.
+        (b"GET http://localhost/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+        (b"GET http://:80/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"CONNECT http:// HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        # More digits than Python makes a number of.
+        (b"GET / HTTP/1.1\r\nHost: a:" + b"9" * 5000 + b"\r\n\r\n", 400),
+        (b"\nGET / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"\r\n\nGET / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"\rGET / HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"A: b\rC: d\r\n\r\n", 400),
         (b"GET /\r\n\r\n", 400),
         (b"GET / x HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
@@ -96,6 +108,10 @@ def assert_problem(answer: Answer, status: int) -> None:
             400,
         ),
         (b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        (
+            b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Content-Length: " + b"0" * 30 + b"5\r\n\r\nabcde",
+            413,
+        ),
         # Whoever speaks HTTP/1.0 knows nothing of it: it may be a proxy's mistake (RFC 9112, section 6.1).
         (
             b"POST /api/v1/counter HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -220,6 +236,85 @@ def test_a_client_that_closes_its_sending_side_has_left(
     eventually(lambda: service.in_flight() == 0, "done")
     assert valkey.get("counter") == "1"
     assert not [line for line in service.lines if line["level"] in {"error", "warning"}]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\r\n" * 5 + b"GET /version HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET http://localhost/version HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"GET /version HTTP/1.1\r\n" + HOST + b"Transfer-Encoding:\tCHUNKED\t\r\n\r\n1\r\na\r\n0\r\n\r\n",
+        b"GET /version HTTP/1.1\r\n" + HOST + b"Content-Length: \t0000000000000000001 \r\n\r\na",
+        b"GET /version HTTP/1.1\r\n"
+        + HOST
+        + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\na",
+        b"GET /version HTTP/1.1\r\n" + HOST + b"Proxy-Connection: close\r\n\r\n",
+        b"GET /version HTTP/1.1\r\n" + HOST + b"Connection: closed, x-close\r\n\r\n",
+        b"GET /version HTTP/1.0\r\n" + HOST + b"Connection: x, Keep-Alive\r\n\r\n",
+    ],
+)
+def test_odd_but_valid_requests_are_served_and_their_connection_stays(
+    service: Service, request_bytes: bytes
+) -> None:
+    last = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    answers = parse_answers(service.raw_exchange(request_bytes + last))
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].headers["Connection"] in {None, "Keep-Alive"}
+
+
+@pytest.mark.parametrize(
+    ("version", "connection"),
+    [
+        (b"1.1", b"Connection: close, x\r\n"),
+        (b"1.1", b"Connection: x\r\nConnection: Close\r\n"),
+        (b"1.1", b"Connection: keep-alive , close\r\n"),
+        (b"1.0", b""),
+        (b"1.0", b"Connection: keep-alive, close\r\n"),
+    ],
+)
+def test_a_client_that_would_not_go_on_is_told_that_its_connection_closes(
+    service: Service, version: bytes, connection: bytes
+) -> None:
+    head = b"GET /version HTTP/" + version + b"\r\n" + HOST + connection + b"\r\n"
+    answer = only_answer(service.raw_exchange(head * 2))
+    assert (answer.status, answer.headers.get_all("Connection")) == (200, ["close"])
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "interim"),
+    [
+        (b"1.1", b"Expect: 100-continue\r\nContent-Length: 1\r\n", 1),
+        (b"1.1", b"Expect: 100-Continue\r\nContent-Length: 1\r\n", 1),
+        # RFC 9110, 10.1.1: it must be ignored.
+        (b"1.0", b"Expect: 100-continue\r\nContent-Length: 1\r\n", 0),
+        (b"1.1", b"Expect: x\r\nContent-Length: 1\r\n", 0),
+        (b"1.1", b"Expect: 100-continue\r\n", 0),
+    ],
+)
+def test_who_waits_for_it_is_told_to_go_on(
+    service: Service, version: bytes, fields: bytes, interim: int
+) -> None:
+    head = b"GET /version HTTP/" + version + b"\r\n" + HOST + b"Connection: close\r\n" + fields + b"\r\n"
+    with service.connect() as connection:
+        connection.sendall(head)
+        arrived = connection.recv(65536) if interim else b""
+        connection.sendall(b"a" if b"Content-Length" in fields else b"")
+        while data := connection.recv(65536):
+            arrived += data
+    assert arrived.count(b"HTTP/1.1 100 ") == interim
+    assert arrived.count(b"HTTP/1.1 200 ") == 1
+
+
+def test_trailers_end_no_connection(service: Service) -> None:
+    """Where they are taken: Tornado's parser refuses them."""
+    head = (
+        b"GET /version HTTP/1.1\r\n"
+        + HOST
+        + b"Transfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n"
+    )
+    last = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    answers = [answer.status for answer in parse_answers(service.raw_exchange(head + last))]
+    assert answers == ([200, 200] if os.environ["HTTP_SERVER"] == "httptools" else [400])
 
 
 def test_what_follows_a_refused_request_is_not_served(service: Service, counted: Counted) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from tests.http.sameness.exchange import Answer, Transcript
-from tests.http.sameness.rfc9112 import Due, End, Expected, Interim
+from tests.http.sameness.heads import Interim
+from tests.http.sameness.rfc9112 import Due, End, Expected
 
 TORNADO, HTTPTOOLS = 0, 1
 

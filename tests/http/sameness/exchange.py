@@ -127,15 +127,24 @@ class Complaints(logging.Handler):
         self.lines.append(self.format(record))
 
 
+@dataclass
+class Activity:
+    """What has happened on all connections."""
+
+    events: int = 0
+    ended: int = 0
+
+
 class Client:
     """Sends one stream to one transport, and keeps what comes back."""
 
-    def __init__(self, connections: KnownConnections, transport: Transport, case: Case) -> None:
+    def __init__(
+        self, activity: Activity, connections: KnownConnections, transport: Transport, case: Case
+    ) -> None:
         self.received = bytearray()
         self.is_ended = False
-        self.events = 0
+        self._activity = activity
         self._pieces = iter(case.pieces())
-        self._is_sent = False
         self._socket, accepted = socket.socketpair()
         self._socket.setblocking(False)
         accepted.setblocking(False)
@@ -143,20 +152,20 @@ class Client:
         transport.open(accepted, "192.0.2.1")
         self._connection = connections.last
 
-    def send_next(self) -> None:
-        """Send the next piece."""
-        piece = None if self._is_sent else next(self._pieces, None)
+    def send_next(self) -> bool:
+        """Send the next piece; tell whether there was one that was wanted."""
+        piece = next(self._pieces, None)
         if piece is None:
-            self._is_sent = True
-            return
-        self.events += 1
+            return False
+        self._activity.events += 1
         try:
             self._socket.sendall(piece)
         except OSError:
-            self._is_sent = True
+            return False
+        return True
 
     def _read(self) -> None:
-        self.events += 1
+        self._activity.events += 1
         try:
             data = self._socket.recv(65536)
         except BlockingIOError:
@@ -166,6 +175,7 @@ class Client:
         self.received += data
         if not data:
             self.is_ended = True
+            self._activity.ended += 1
             asyncio.get_running_loop().remove_reader(self._socket)
 
     def close(self) -> Transcript:
@@ -178,7 +188,8 @@ class Client:
             transcript.end = "open"
         else:
             transcript.end = "waiting"
-        asyncio.get_running_loop().remove_reader(self._socket)
+        if not self.is_ended:
+            asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
         return transcript
 
@@ -212,17 +223,16 @@ class Exchange:
         self, cases: Sequence[Case], quiet_turns: int = QUIET_TURNS
     ) -> list[tuple[Transcript, ...]]:
         """Return what each transport answers to each stream."""
-        clients = [Client(*side, case) for case in cases for side in self._sides]
-        events, quiet, waited = -1, 0, clients
-        while quiet < quiet_turns and waited:
-            for client in waited:
-                client.send_next()
+        activity = Activity()
+        clients = [Client(activity, *side, case) for case in cases for side in self._sides]
+        sending, events, quiet = clients, -1, 0
+        while quiet < quiet_turns and activity.ended < len(clients):
+            sending = [client for client in sending if client.send_next()]
             # The first lets the transports see what was sent.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            before, events = events, sum(client.events for client in clients)
-            quiet = quiet + 1 if events == before else 0
-            waited = [client for client in waited if not client.is_ended]
+            quiet = quiet + 1 if events == activity.events else 0
+            events = activity.events
         transcripts = [client.close() for client in clients]
         many = len(self._sides)
         return [tuple(transcripts[start : start + many]) for start in range(0, len(transcripts), many)]
