@@ -70,9 +70,7 @@ class ResponseWriter(HTTPConnection):
             self.context.is_last = True
         self._choose_framing(start_line.code, headers)
         if self._stream.connections.answers_last(self.context):
-            # A client of HTTP/1.0 expects that, unless it asked for something else.
-            if self._is_of_http_1_1 or self._persists:
-                headers["Connection"] = "close"
+            headers["Connection"] = "close"
         elif not self._is_of_http_1_1:
             headers["Connection"] = "Keep-Alive"
         head = encoded_head(start_line, headers)

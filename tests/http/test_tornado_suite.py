@@ -29,6 +29,7 @@ NO_APPLICATION = "what is served is a tornado.web.Application"
 LIMITS = "MAX_BODY_SIZE and BODY_TIMEOUT hold for all handlers, with a 413 or 408: test_gate.py"
 BARE_LF = "a bare LF ends no line here: two recipients might see two requests"
 CHUNKED_1_0 = "HTTP/1.0 has no Transfer-Encoding (RFC 9112, section 6.1)"
+CLOSE_SAID = "that a connection closes is said to clients of HTTP/1.0, too, by both transports"
 PROBLEM = "a refusal is a problem document"
 LOGGED_BY_LOOP = "the same, but the error is logged as all that nobody caught, not by Tornado's parser"
 NOT_APPLICABLE = {
@@ -53,6 +54,7 @@ NOT_APPLICABLE = {
     "BodyLimitsTest.test_timeout": LIMITS,
     "HTTPConnectionTest.test_newlines": BARE_LF,
     "KeepAliveTest.test_keepalive_chunked": CHUNKED_1_0,
+    "KeepAliveTest.test_http10": CLOSE_SAID,
     "HTTPServerRawTest.test_malformed_first_line_response": PROBLEM,
     "UnixSocketTestFile.test_unix_socket_bad_request": PROBLEM,
     "UnixSocketTestAbstract.test_unix_socket_bad_request": PROBLEM,
