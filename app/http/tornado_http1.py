@@ -119,10 +119,12 @@ class AnsweringStream(IOStream):
         return self._rested(max_bytes)
 
     async def _rested(self, max_bytes: int | None) -> bytes:
-        header = EMPTY_LINES
-        while header == EMPTY_LINES:
-            # Tornado's own pattern takes longer to find than all else that is done with a header.
-            header = await super().read_until_regex(HEADER_END.pattern, max_bytes)
+        # Tornado's own pattern takes longer to find than all else that is done with a header.
+        while (header := await super().read_until_regex(HEADER_END.pattern, max_bytes)) == EMPTY_LINES:
+            # What is in the buffer is there at once; but there are other clients.
+            await asyncio.sleep(0)
+            if self.closed():
+                raise StreamClosedError
         admission = self._connections.policy.admission
         if admission.rests(self.connection):
             await admission.rest(self.connection)
