@@ -122,8 +122,13 @@ class ClientStream(Writing):
     # Requests, one after another
 
     def _read(self) -> None:
-        while self._unread and self._going_on is None and not self.is_closing() and self._take_next():
-            pass
+        try:
+            while self._unread and self._going_on is None and not self.is_closing() and self._take_next():
+                pass
+        except BaseException:
+            # The request in the middle of which that was raised would be in flight for ever.
+            self.abort()
+            raise
         if self._is_paused is (len(self._unread) > READ_AHEAD) or self._transport is None:
             return
         self._is_paused = not self._is_paused

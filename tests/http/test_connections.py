@@ -1,6 +1,7 @@
 """What a listener does with connections that clients leave open, do not read, or share."""
 
 import asyncio
+import contextlib
 import re
 import select
 import socket
@@ -127,12 +128,31 @@ class LargeHandler(RequestHandler):
         self.write(b"." * self.SIZE)
 
 
+class SmallHandler(RequestHandler):
+    """Answers at once."""
+
+    def get(self) -> None:
+        self.write("small")
+
+
+class BrokenHandler(RequestHandler):
+    """Raises before there is a handler that could answer."""
+
+    def initialize(self) -> None:
+        raise RuntimeError("broken")
+
+
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
 @asynccontextmanager
-async def asking(handler: type[RequestHandler], dropped: list[str]) -> AsyncIterator[socket.socket]:
-    """Yield a client that has asked a server in this loop."""
+async def asking(
+    handler: type[RequestHandler], dropped: list[str], asked: bytes = GET
+) -> AsyncIterator[socket.socket]:
+    """Yield a client that has asked a server in this loop, which has that handler and a small one."""
     settings = Settings(host=LOOPBACK, request_timeout=1.5)
     server = make_server(
-        Application([("/", handler)], log_function=lambda _: None),
+        Application([("/", handler), ("/small", SmallHandler)], log_function=lambda _: None),
         make_policy(settings),
         RequestTelemetry(Metrics(settings)),
         dropped.append,
@@ -140,7 +160,7 @@ async def asking(handler: type[RequestHandler], dropped: list[str]) -> AsyncIter
     sockets = bind_sockets(0, LOOPBACK)
     server.add_sockets(sockets)
     with socket.create_connection(sockets[0].getsockname()) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.sendall(asked)
         client.setblocking(False)
         yield client
         await server.aclose()
@@ -171,6 +191,27 @@ async def test_a_client_that_reads_slowly_gets_all_of_it() -> None:
         # Several times as long as a client may take nothing.
         assert loop.time() - began > 3
         assert dropped == []
+
+
+async def read_to_the_end(client: socket.socket) -> bytes:
+    loop = asyncio.get_running_loop()
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await loop.sock_recv(client, 65536):
+            received += piece
+    return received
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_what_raises_ends_its_connection_behind_another_request_too() -> None:
+    """It would be in flight for ever, and hold up a drain."""
+    raised: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context["exception"]))
+    small = GET.replace(b"/", b"/small", 1)
+    async with asking(BrokenHandler, [], small + GET + small) as client:
+        received = await read_to_the_end(client)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.endswith(b"small")
 
 
 def test_a_request_on_a_refused_connection_waits_no_longer_than_for_a_place(
