@@ -54,6 +54,7 @@ from app.http.request_line import (
     persists,
     too_large,
 )
+from app.http.response_writer import BODILESS
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
@@ -213,6 +214,7 @@ class ResponseWriter(HTTPConnection):
         self._request_headers: HTTPHeaders | None = None
         self._persists = False
         self._is_of_http_1_0 = False
+        self._is_of_head = False
         self._connection = connection
         self._stream = stream
         self._connections = connections
@@ -221,6 +223,7 @@ class ResponseWriter(HTTPConnection):
         """Hear which request is answered."""
         self._request_headers = headers
         self._is_of_http_1_0 = line.version == "HTTP/1.0"
+        self._is_of_head = line.method == "HEAD"
         self._persists = persists(line.version, headers)
         self._connection._disconnect_on_finish = not self._persists
 
@@ -230,8 +233,13 @@ class ResponseWriter(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
+        assert isinstance(start_line, ResponseStartLine)  # noqa: S101 - a server answers
         if not self._persists:
             self.context.is_last = True
+        elif self._is_of_http_1_0 and "Content-Length" not in headers:
+            # Its body ends where the connection does; Tornado would leave the client waiting for more.
+            has_body = not self._is_of_head and start_line.code not in BODILESS
+            self.context.is_last = self.context.is_last or has_body
         if self._connections.answers_last(self.context):
             headers["Connection"] = "close"
             if self._request_headers is not None:

@@ -142,6 +142,15 @@ class BrokenHandler(RequestHandler):
         raise RuntimeError("broken")
 
 
+class StreamingHandler(RequestHandler):
+    """Does not know how much it will write when it begins."""
+
+    async def get(self) -> None:
+        for _ in range(2):
+            self.write("part")
+            await self.flush()
+
+
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -212,6 +221,16 @@ async def test_what_raises_ends_its_connection_behind_another_request_too() -> N
         received = await read_to_the_end(client)
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.endswith(b"small")
+
+
+@pytest.mark.parametrize("connection", [b"", b"Connection: keep-alive\r\n"])
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_an_answer_of_unknown_length_ends_with_its_connection_for_http_1_0(connection: bytes) -> None:
+    asked = b"GET / HTTP/1.0\r\n" + connection + b"\r\n"
+    async with asking(StreamingHandler, [], asked) as client:
+        received = await read_to_the_end(client)
+    assert received.endswith(b"\r\n\r\npartpart")
+    assert b"Keep-Alive" not in received
 
 
 def test_a_request_on_a_refused_connection_waits_no_longer_than_for_a_place(
