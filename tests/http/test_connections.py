@@ -14,7 +14,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from app.http.admission import FREE_REFUSALS_A_SECOND
-from app.http.connections import UNREAD, WRITE_BUFFER
+from app.http.connections import SPARE_DESCRIPTORS, UNREAD, WRITE_BUFFER
 from app.http.policy import make_policy
 from app.http.server import make_server
 from app.settings import Settings
@@ -103,6 +103,20 @@ def test_probes_get_in_among_clients_that_never_read(
         time.sleep(1)
         assert [service.get("/readyz").status for _ in range(5)] == [200] * 5
         assert drops(service)[UNREAD] == 1
+
+
+def test_a_crowd_at_a_full_service_takes_no_spare_descriptor(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    """They are for Redis, and for the log; whoever is closed for a new one has one for some turns more."""
+    service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
+    with ExitStack() as stack:
+        with service.frozen():
+            crowd = [stack.enter_context(service.connect()) for _ in range(2 * SPARE_DESCRIPTORS)]
+        for client in crowd[:-PLACES]:
+            assert client.recv(1) == b""
+    assert service.get("/readyz").status == 200
+    assert not [line for line in service.lines if line["level"] in {"error", "warning"}]
 
 
 class EndlessHandler(RequestHandler):
