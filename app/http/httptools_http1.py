@@ -217,8 +217,10 @@ class ClientStream(Writing):
         async def go_on() -> None:
             await waiting
             self._going_on = None
-            then()
-            self._read()
+            # Closed meanwhile, it is lost in this turn, or in the next.
+            if not self.is_closing():
+                then()
+                self._read()
 
         self._going_on = asyncio.ensure_future(go_on())
         self._going_on.add_done_callback(self._end_after_failure)

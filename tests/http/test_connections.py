@@ -237,6 +237,37 @@ async def test_what_raises_ends_its_connection_behind_another_request_too() -> N
     assert received.endswith(b"small")
 
 
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_a_request_that_rests_is_not_served_once_its_connection_is_closed() -> None:
+    """As happens to one that is closed for a new one in the turn in which it gets a place."""
+    settings = Settings(host=LOOPBACK, max_in_flight=1)
+    policy = make_policy(settings)
+    served: list[RequestHandler] = []
+    server = make_server(
+        Application([("/.*", SmallHandler)], log_function=served.append),
+        policy,
+        RequestTelemetry(Metrics(settings)),
+    )
+    sockets = bind_sockets(0, LOOPBACK)
+    server.add_sockets(sockets)
+    reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
+    writer.write(GET.replace(b"/", b"/small", 1))
+    await reader.readuntil(b"small")
+    (connection,) = server.connections._open
+    assert policy.admission.enter(object())
+    for _ in range(2 * FREE_REFUSALS_A_SECOND):
+        assert not policy.admission.enter(connection)
+    writer.write(GET)
+    while not policy.admission.resting():  # noqa: ASYNC110 - turns of the loop
+        await asyncio.sleep(0)
+    policy.admission.leave()
+    connection.wire.close()
+    assert await reader.read() == b""
+    assert len(served) == 1
+    writer.close()
+    await server.aclose()
+
+
 @pytest.mark.parametrize("connection", [b"", b"Connection: keep-alive\r\n"])
 @pytest.mark.gen_test(timeout=PATIENCE)
 async def test_an_answer_of_unknown_length_ends_with_its_connection_for_http_1_0(connection: bytes) -> None:
