@@ -10,6 +10,8 @@ from app.http.policy import RequestPolicy
 
 SPARE_DESCRIPTORS = 64
 """Not for visitors: what the process needs to listen, to log and to reach Redis again."""
+CLOSING_AT_ONCE = 16
+"""So many of the spare ones may be of connections that made room and are not closed yet."""
 SWEEP_SECONDS = 1.0
 """Between two looks at the deadlines of all connections: they end so much late at most."""
 STALLED_SECONDS = 1.0
@@ -92,6 +94,10 @@ class Connections:
         """Close a connection at once whose client takes too little of its answer."""
         self._on_drop(reason)
         connection.wire.abort()
+
+    def are_many_closing(self) -> bool:
+        """Tell whether so many are still to be struck off that descriptors might run short."""
+        return len(self._open) - len(self._idle) - len(self._held) >= CLOSING_AT_ONCE
 
     def end_keep_alive(self) -> None:
         """From now on an answer closes its connection, unless another request has arrived on it."""

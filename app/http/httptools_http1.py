@@ -9,6 +9,7 @@ A client that closes its sending side has left: what it asked for may be done, a
 import asyncio
 import contextlib
 import functools
+import re
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -36,6 +37,7 @@ READ_AHEAD = 64 * 1024
 """Bytes of further requests that are taken from a client who does not wait for its answers."""
 ENOUGH_TO_PEEK = 16
 """Bytes that tell a request from a stray empty line."""
+LEADING_EMPTY_LINES = re.compile(rb"\A(?:%b)++" % EMPTY_LINES)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -120,8 +122,13 @@ class ClientStream(Writing):
     # Requests, one after another
 
     def _read(self) -> None:
-        while self._unread and self._going_on is None and not self.is_closing() and self._take_next():
-            pass
+        try:
+            while self._unread and self._going_on is None and not self.is_closing() and self._take_next():
+                pass
+        except BaseException:
+            # The request in the middle of which that was raised would be in flight for ever.
+            self.abort()
+            raise
         if self._is_paused is (len(self._unread) > READ_AHEAD) or self._transport is None:
             return
         self._is_paused = not self._is_paused
@@ -148,9 +155,12 @@ class ClientStream(Writing):
         self._looked_through = 0 if found else end
         if found is None:
             return False
-        header, self._unread = unread[:end], unread[end:]
+        header = unread[:end]
         if header == EMPTY_LINES:
+            # All of them at once: one by one, a read full of them would hold the loop for long.
+            self._unread = LEADING_EMPTY_LINES.sub(b"", unread, count=1)
             return True
+        self._unread = unread[end:]
         admission = self.connections.policy.admission
         if admission.rests(self.connection):
             self._go_on_after(admission.rest(self.connection), functools.partial(self._begin, header))
@@ -184,21 +194,17 @@ class ClientStream(Writing):
 
     def _read_body(self) -> None:
         try:
-            pieces, self._unread = self._parser.parse_body(self._unread)
+            content, self._unread = self._parser.parse_body(self._unread)
         except HttpParserError:
             self._refuse_body()
             return
-        self._pass_on(pieces)
+        waiting = self._request.data_received(content) if content and self._request is not None else None
+        if waiting is not None:
+            self._go_on_after(waiting, self._after_content)
+        else:
+            self._after_content()
 
-    def _pass_on(self, pieces: list[bytes]) -> None:
-        """Pass the pieces of a body on, as fast as they are taken."""
-        for number, piece in enumerate(pieces, start=1):
-            if self._request is None:
-                return
-            waiting = self._request.data_received(piece)
-            if waiting is not None:
-                self._go_on_after(waiting, functools.partial(self._pass_on, pieces[number:]))
-                return
+    def _after_content(self) -> None:
         if self._parser.is_complete:
             self._end_request()
 
@@ -211,8 +217,10 @@ class ClientStream(Writing):
         async def go_on() -> None:
             await waiting
             self._going_on = None
-            then()
-            self._read()
+            # Closed meanwhile, it is lost in this turn, or in the next.
+            if not self.is_closing():
+                then()
+                self._read()
 
         self._going_on = asyncio.ensure_future(go_on())
         self._going_on.add_done_callback(self._end_after_failure)

@@ -19,7 +19,7 @@ LENGTH = re.compile(r"[0-9]{1,19}")
 
 
 class RequestParser:
-    """Tells a request's fields, and the pieces of its body."""
+    """Tells a request's fields, and its body's content."""
 
     def __init__(self, most_overhead: int) -> None:
         self._parser = HttpRequestParser(self)
@@ -30,7 +30,7 @@ class RequestParser:
         self._headers = HTTPHeaders()
         self._are_headers_complete = False
         self._pieces: list[bytes] = []
-        """Of the body, as the parser found them."""
+        """Of the body's content, as the parser finds them."""
         self._body_left: int | None = None
         """Bytes of a body of known length that are yet to come; None where it is chunked."""
         self._most_overhead = most_overhead
@@ -57,22 +57,40 @@ class RequestParser:
         self._body_left = int(self._length) if is_sized else None
         return self._headers
 
-    def parse_body(self, unread: bytes) -> tuple[list[bytes], bytes]:
-        """Return the pieces of the body in what has arrived, and what lies behind where it may end.
+    def parse_body(self, unread: bytes) -> tuple[bytes, bytes]:
+        """Return what has arrived of the body's content, and what lies behind where the body may end.
 
         Raises HttpParserError.
         """
-        piece = self._next_piece(unread)
-        if not piece:
+        if self._body_left is None:
+            taken = self._parse_chunks(unread)
+        else:
+            taken = min(self._body_left, len(unread))
+            self._body_left -= taken
+            self._parser.feed_data(unread[:taken])
+        if not taken:
             raise HttpParserError("the body has come, and the parser awaits more")
-        self._parser.feed_data(piece)
-        pieces, self._pieces = self._pieces, []
+        content = b"".join(self._pieces)
+        self._pieces.clear()
         if self._body_left is None:
             # Each byte of content excuses five others: those of a chunk of its own.
-            self._overhead += len(piece) - 6 * sum(map(len, pieces))
+            self._overhead += taken - 6 * len(content)
             if self._overhead > self._most_overhead:
                 raise HttpParserError(f"more than {self._most_overhead} bytes beside the body's content")
-        return pieces, unread[len(piece) :]
+        return content, unread[taken:]
+
+    def _parse_chunks(self, unread: bytes) -> int:
+        """Return how many bytes were parsed."""
+        # Content may be empty lines and nothing else: the rest is not copied for each.
+        known = self._tail + unread
+        before = begin = len(self._tail)
+        while begin < len(known) and not self.is_complete:
+            found = known.find(BODY_END, max(begin + 1 - len(BODY_END), 0))
+            end = len(known) if found < 0 else found + len(BODY_END)
+            self._parser.feed_data(known[begin:end])
+            begin = end
+        self._tail = known[max(begin + 1 - len(BODY_END), 0) : begin]
+        return begin - before
 
     @property
     def _length(self) -> str:
@@ -87,16 +105,6 @@ class RequestParser:
             is_sized = LENGTH.fullmatch(self._length)
             framing = b"Content-Length: %b\r\n" % self._length.encode() if is_sized else b""
         self._parser.feed_data(b"GET / HTTP/1.1\r\n%b\r\n" % framing)
-
-    def _next_piece(self, unread: bytes) -> bytes:
-        if self._body_left is not None:
-            end = min(self._body_left, len(unread))
-            self._body_left -= end
-        else:
-            found = (self._tail + unread).find(BODY_END)
-            end = len(unread) if found < 0 else found + len(BODY_END) - len(self._tail)
-            self._tail = (self._tail + unread[:end])[1 - len(BODY_END) :]
-        return unread[:end]
 
     # What llhttp tells
 

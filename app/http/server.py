@@ -5,7 +5,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from tornado.netutil import add_accept_handler, bind_sockets
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from app.http.connections import Connections
@@ -14,6 +15,8 @@ from app.http.refusals import Refusals
 from app.telemetry.requests import RequestTelemetry
 
 BACKLOG = 1024
+ACCEPTED_AT_ONCE = 128
+"""In one turn of the loop, as Tornado does."""
 
 
 class CannotListen(Exception):
@@ -33,8 +36,7 @@ class Server:
     def __init__(self, connections: Connections, transport: Transport) -> None:
         self.connections = connections
         self._transport = transport
-        self._listeners: dict[socket.socket, Callable[[], None]] = {}
-        """With what ends the accepting."""
+        self._listeners: list[socket.socket] = []
 
     def listen(self, host: str, port: int, setting: str) -> str:
         """Bind and accept; return the URL, with the port that was bound. Raises CannotListen.
@@ -57,15 +59,16 @@ class Server:
     def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
         """Accept on sockets that listen already."""
         for listener in sockets:
-            self._listeners[listener] = add_accept_handler(listener, self._accepted)
+            self._listeners.append(listener)
+            IOLoop.current().add_handler(listener, self._accept, IOLoop.READ)
 
     def stop_listening(self) -> None:
         """Take in who has connected already, then stop listening: closing resets whoever is queued."""
-        for listener, end_accepting in self._listeners.items():
+        for listener in self._listeners:
             with contextlib.suppress(OSError):
                 while True:
                     self._accepted(*listener.accept())
-            end_accepting()
+            IOLoop.current().remove_handler(listener)
             listener.close()
         self._listeners.clear()
 
@@ -73,6 +76,15 @@ class Server:
         """Stop listening, and close all connections at once."""
         self.stop_listening()
         await self.connections.close_all()
+
+    def _accept(self, listener: socket.socket, _: int) -> None:
+        """Accept some of those who wait; the loop calls again while there are any."""
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            for _ in range(ACCEPTED_AT_ONCE):
+                self._accepted(*listener.accept())
+                # Whoever made room has a descriptor until a later turn.
+                if self.connections.are_many_closing():
+                    return
 
     def _accepted(self, accepted: socket.socket, address: Any) -> None:  # noqa: ANN401 - as its family has it
         self._transport.open(accepted, str(address[0]) if address else "unknown")

@@ -54,6 +54,7 @@ from app.http.request_line import (
     persists,
     too_large,
 )
+from app.http.response_writer import BODILESS
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
@@ -119,10 +120,12 @@ class AnsweringStream(IOStream):
         return self._rested(max_bytes)
 
     async def _rested(self, max_bytes: int | None) -> bytes:
-        header = EMPTY_LINES
-        while header == EMPTY_LINES:
-            # Tornado's own pattern takes longer to find than all else that is done with a header.
-            header = await super().read_until_regex(HEADER_END.pattern, max_bytes)
+        # Tornado's own pattern takes longer to find than all else that is done with a header.
+        while (header := await super().read_until_regex(HEADER_END.pattern, max_bytes)) == EMPTY_LINES:
+            # What is in the buffer is there at once; but there are other clients.
+            await asyncio.sleep(0)
+            if self.closed():
+                raise StreamClosedError
         admission = self._connections.policy.admission
         if admission.rests(self.connection):
             await admission.rest(self.connection)
@@ -211,6 +214,7 @@ class ResponseWriter(HTTPConnection):
         self._request_headers: HTTPHeaders | None = None
         self._persists = False
         self._is_of_http_1_0 = False
+        self._is_of_head = False
         self._connection = connection
         self._stream = stream
         self._connections = connections
@@ -219,6 +223,7 @@ class ResponseWriter(HTTPConnection):
         """Hear which request is answered."""
         self._request_headers = headers
         self._is_of_http_1_0 = line.version == "HTTP/1.0"
+        self._is_of_head = line.method == "HEAD"
         self._persists = persists(line.version, headers)
         self._connection._disconnect_on_finish = not self._persists
 
@@ -228,8 +233,13 @@ class ResponseWriter(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
+        assert isinstance(start_line, ResponseStartLine)  # noqa: S101 - a server answers
         if not self._persists:
             self.context.is_last = True
+        elif self._is_of_http_1_0 and "Content-Length" not in headers:
+            # Its body ends where the connection does; Tornado would leave the client waiting for more.
+            has_body = not self._is_of_head and start_line.code not in BODILESS
+            self.context.is_last = self.context.is_last or has_body
         if self._connections.answers_last(self.context):
             headers["Connection"] = "close"
             if self._request_headers is not None:
