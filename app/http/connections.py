@@ -1,6 +1,7 @@
 """The only book of a listener's connections: how many may be open, what each waits for, and for how long."""
 
 import asyncio
+import itertools
 import resource
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ SPARE_DESCRIPTORS = 64
 """Not for visitors: what the process needs to listen, to log and to reach Redis again."""
 CLOSING_AT_ONCE = 16
 """So many of the spare ones may be of connections that made room and are not closed yet."""
+LOOKED_AT = 100
+"""So many connections, at most, are looked at to find one that asks for nothing."""
 SWEEP_SECONDS = 1.0
 """Between two looks at the deadlines of all connections: they end so much late at most."""
 STALLED_SECONDS = 1.0
@@ -141,7 +144,10 @@ class Connections:
 
     def _make_room(self) -> bool:
         if self._idle:
-            idle = next(iter(self._idle))
+            longest = itertools.islice(self._idle, LOOKED_AT)
+            # Whose request is on its way, or rests, gives way only if nobody else does.
+            quiet = (connection for connection in longest if connection.wire.is_quiet())
+            idle = next(quiet, next(iter(self._idle)))
             del self._idle[idle]
             self._on_drop(MADE_ROOM)
             idle.wire.close()

@@ -96,6 +96,18 @@ def test_probes_get_in_among_clients_that_never_read(
         assert drops(service)[UNREAD] == 1
 
 
+def test_who_is_asking_gives_way_last(valkey: ValkeyServer, start_service: StartService) -> None:
+    """Even one that waits for longer than others that ask for nothing."""
+    service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
+    with service.connect() as asking, service.connect() as resting, service.connect():
+        asking.sendall(VISIT[:-1])
+        resting.sendall(VISIT)
+        assert resting.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert [service.get("/readyz").status for _ in range(3)] == [200] * 3
+        asking.sendall(VISIT[-1:])
+        assert asking.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_crowd_at_a_full_service_takes_no_spare_descriptor(
     valkey: ValkeyServer, start_service: StartService
 ) -> None:
