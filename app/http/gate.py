@@ -17,7 +17,7 @@ from app.http.connection import Connection
 from app.http.connections import Connections
 from app.http.problem import title_of
 from app.http.refusals import Refusals
-from app.http.request_line import in_origin_form, waits_to_continue
+from app.http.request_header import in_origin_form, waits_to_continue
 
 DISCARDED_BODY = 1024 * 1024
 """Bytes of an oversized body that are read and thrown away, because a client that is still sending would not

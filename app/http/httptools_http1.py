@@ -20,8 +20,10 @@ from tornado.web import Application
 from app.http.connections import Connections
 from app.http.gate import Gate
 from app.http.httptools_parser import RequestParser
+from app.http.httptools_response import HttptoolsResponse
+from app.http.httptools_sending import Sending
 from app.http.refusals import Refusals
-from app.http.request_line import (
+from app.http.request_header import (
     EMPTY_LINES,
     HEADER_END,
     NO_REQUEST,
@@ -30,8 +32,6 @@ from app.http.request_line import (
     persists,
     too_large,
 )
-from app.http.response_writer import ResponseWriter
-from app.http.writing import Writing
 
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that are taken from a client who does not wait for its answers."""
@@ -59,10 +59,18 @@ class HttptoolsHTTP1:
         opening = loop.create_task(loop.connect_accepted_socket(lambda: stream, accepted))
         # The loop itself keeps no task alive.
         self._opening.add(opening)
-        opening.add_done_callback(self._opening.discard)
+        opening.add_done_callback(functools.partial(self._opened, stream, accepted))
+
+    def _opened(
+        self, stream: "ClientStream", accepted: socket.socket, opening: "asyncio.Task[object]"
+    ) -> None:
+        self._opening.discard(opening)
+        if opening.cancelled() or opening.exception() is not None:
+            stream.connection_lost(None)
+            accepted.close()
 
 
-class ClientStream(Writing):
+class ClientStream(Sending):
     """What one client sends, request by request. It is the Wire of its connection."""
 
     def __init__(self, accepted: socket.socket, peer: str, server: HttptoolsHTTP1) -> None:
@@ -77,7 +85,7 @@ class ClientStream(Writing):
         self._is_paused = False
         self._going_on: asyncio.Task[None] | None = None
         """Nothing is read until it ends: the client rests, or a handler has yet to take a part of a body."""
-        self._writer: ResponseWriter | None = None
+        self._writer: HttptoolsResponse | None = None
         """For the request that is arriving or was not answered yet; None between requests."""
         self._request: HTTPMessageDelegate | None = None
         """Whom a request is passed on to while it arrives."""
@@ -107,10 +115,10 @@ class ClientStream(Writing):
 
     # What a response tells
 
-    def is_arriving(self, writer: ResponseWriter) -> bool:
+    def is_arriving(self, writer: HttptoolsResponse) -> bool:
         return self._writer is writer and not self._parser.is_complete
 
-    def answered(self, writer: ResponseWriter) -> None:
+    def answered(self, writer: HttptoolsResponse) -> None:
         if self._writer is not writer:
             return
         self._writer = None
@@ -176,7 +184,7 @@ class ClientStream(Writing):
             self._refuse(invalid.status, str(invalid))
             return
         self._headers = self._parser.parse_fields(line.version, fields)
-        writer = self._writer = ResponseWriter(self, line, persists(line.version, self._headers))
+        writer = self._writer = HttptoolsResponse(self, line, persists(line.version, self._headers))
         application = self._server.application.start_request(self, writer)
         request = Gate(self.connections, self.connection, writer, self._server.refusals, application)
         self._request = request

@@ -3,7 +3,7 @@
 llhttp cannot pause. But a request can end only at its length or at an empty line (RFC 9112, section 6): it is
 fed up to there, and what lies behind waits until the request has its answer.
 
-A header's grammar is checked before, see request_line.py. llhttp gets the fields and the body as they came,
+A header's grammar is checked before, see request_header.py. llhttp gets the fields and the body as they came,
 after a first line that says no more than the version.
 """
 

@@ -44,8 +44,9 @@ from tornado.web import Application
 from app.http.connection import Connection
 from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 from app.http.gate import NO_LIMIT, Gate
+from app.http.httptools_response import BODILESS
 from app.http.refusals import Refusals
-from app.http.request_line import (
+from app.http.request_header import (
     EMPTY_LINES,
     HEADER_END,
     NO_REQUEST,
@@ -54,7 +55,6 @@ from app.http.request_line import (
     persists,
     too_large,
 )
-from app.http.response_writer import BODILESS
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
@@ -88,7 +88,7 @@ class TornadoHTTP1(HTTPServerConnectionDelegate):
         assert isinstance(request_conn, HTTP1Connection)  # noqa: S101 - what HTTP1ServerConnection makes
         stream = request_conn.stream
         assert isinstance(stream, AnsweringStream)  # noqa: S101 - see open
-        response = ResponseWriter(request_conn, stream, self._connections)
+        response = TornadoResponse(request_conn, stream, self._connections)
         application = self._application.start_request(server_conn, response)
         return _Request(self._connections, response, self._refusals, application)
 
@@ -200,7 +200,7 @@ class AnsweringStream(IOStream):
         self.close()
 
 
-class ResponseWriter(HTTPConnection):
+class TornadoResponse(HTTPConnection):
     """What a response is written to: Tornado's connection, which a drain ends with the response.
 
     Tornado decides that when it reads a request's header. But the drain may begin later, and until there is a
@@ -270,7 +270,7 @@ class _Request(Gate):
     def __init__(
         self,
         connections: Connections,
-        response: ResponseWriter,
+        response: TornadoResponse,
         refusals: Refusals,
         application: HTTPMessageDelegate,
     ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from httptools import HttpRequestParser
 from tornado.httputil import RequestStartLine
 
-from app.http.request_line import parse_request_line
+from app.http.request_header import parse_request_line
 from tests.http.sameness.running import run
 
 SEED = 9112

@@ -15,7 +15,7 @@ from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
-class Writing(asyncio.Protocol):
+class Sending(asyncio.Protocol):
     """Half of a Wire; the other half reads."""
 
     def __init__(self, accepted: socket.socket, peer: str, connections: Connections) -> None:

@@ -34,14 +34,14 @@ class Stream(Protocol):
     def abort(self) -> None:
         """Close at once."""
 
-    def is_arriving(self, writer: "ResponseWriter") -> bool:
+    def is_arriving(self, writer: "HttptoolsResponse") -> bool:
         """Tell whether a part of the request is yet to come."""
 
-    def answered(self, writer: "ResponseWriter") -> None:
+    def answered(self, writer: "HttptoolsResponse") -> None:
         """Hear that the system has all of the answer."""
 
 
-class ResponseWriter(HTTPConnection):
+class HttptoolsResponse(HTTPConnection):
     """Writes the answer to one request. Handlers have it as `request.connection`."""
 
     def __init__(self, stream: Stream, line: RequestStartLine, persists: bool) -> None:
