@@ -1,6 +1,8 @@
 """One listener for one application: it accepts connections, and hands them to a transport."""
 
+import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -20,6 +22,28 @@ class CannotListen(Exception):
     """The address cannot be bound; the message names it and what to do."""
 
 
+def bind(host: str, port: int, setting: str) -> list[socket.socket]:
+    """Return sockets that listen there. Raises CannotListen.
+
+    `setting` names who asks for this port.
+    """
+    try:
+        return bind_sockets(port, host, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError: no name of a host can be such a text.
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {reason or error}; "
+            f"stop what listens there, or set {setting} to another port"
+        ) from None
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return where a socket that listens on `host` is reached, with the port that was bound."""
+    in_url = f"[{host}]" if ":" in host else host
+    return f"http://{in_url}:{listener.getsockname()[1]}"
+
+
 class Transport(Protocol):
     """Parses what clients send, and writes what they are answered. All else is above it, once."""
 
@@ -33,37 +57,26 @@ class Server:
     def __init__(self, connections: Connections, transport: Transport) -> None:
         self.connections = connections
         self._transport = transport
-        self._listeners: dict[socket.socket, Callable[[], None]] = {}
+        self._listeners: dict[socket.socket, Callable[[], object]] = {}
         """With what ends the accepting."""
 
-    def listen(self, host: str, port: int, setting: str) -> str:
-        """Bind and accept; return the URL, with the port that was bound. Raises CannotListen.
-
-        `setting` names who asks for this port.
-        """
-        try:
-            sockets = bind_sockets(port, host, backlog=BACKLOG)
-        except (OSError, UnicodeError) as error:
-            # A UnicodeError: no name of a host can be such a text.
-            reason = error.strerror if isinstance(error, OSError) else None
-            raise CannotListen(
-                f"cannot listen on {host}:{port}: {reason or error}; "
-                f"stop what listens there, or set {setting} to another port"
-            ) from None
-        self.add_sockets(sockets)
-        in_url = f"[{host}]" if ":" in host else host
-        return f"http://{in_url}:{sockets[0].getsockname()[1]}"
-
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept on sockets that listen already."""
+    def add_sockets(self, sockets: Iterable[socket.socket], *, are_shared: bool = False) -> None:
+        """Accept on sockets that listen. Of one that other processes share, each takes one visitor at a time:
+        who took all would have them to itself for as long as they stay."""
+        loop = asyncio.get_running_loop() if are_shared else None
         for listener in sockets:
-            self._listeners[listener] = add_accept_handler(listener, self._accepted)
+            if loop is None:
+                self._listeners[listener] = add_accept_handler(listener, self._accepted)
+            else:
+                loop.add_reader(listener, self._accept_one, listener)
+                self._listeners[listener] = functools.partial(loop.remove_reader, listener)
 
-    def stop_listening(self) -> None:
-        """Take in who has connected already, then stop listening: closing resets whoever is queued."""
+    def stop_listening(self, *, takes_in: bool = True) -> None:
+        """Take in who has connected already, then stop listening: closing resets whoever is queued, unless
+        other processes listen on."""
         for listener, end_accepting in self._listeners.items():
             with contextlib.suppress(OSError):
-                while True:
+                while takes_in:
                     self._accepted(*listener.accept())
             end_accepting()
             listener.close()
@@ -73,6 +86,11 @@ class Server:
         """Stop listening, and close all connections at once."""
         self.stop_listening()
         await self.connections.close_all()
+
+    def _accept_one(self, listener: socket.socket) -> None:
+        # Another process was faster, or the visitor has left.
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            self._accepted(*listener.accept())
 
     def _accepted(self, accepted: socket.socket, address: Any) -> None:  # noqa: ANN401 - as its family has it
         self._transport.open(accepted, str(address[0]) if address else "unknown")
