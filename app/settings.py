@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """One command, with the connection it may have to open first."""
     counter_key: Text = "counter"
 
+    workers: Annotated[int, Field(ge=0, description="a whole number, 0 (one a core) or more")] = 1
+    """Processes; more than one run under Gunicorn's arbiter, see docs/workers.md."""
     http_server: Annotated[
         Literal["tornado", "httptools"],
         BeforeValidator(lower_case),

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
@@ -134,7 +134,7 @@ class Service:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def wait_until_ready(self) -> "Service":
+    def wait_until_ready(self) -> Self:
         eventually(lambda: self.get("/readyz").status == 200, "ready")
         return self
 

@@ -1,6 +1,7 @@
 """One listener for one application: it accepts connections, and hands them to a transport."""
 
 import contextlib
+import functools
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -23,6 +24,28 @@ class CannotListen(Exception):
     """The address cannot be bound; the message names it and what to do."""
 
 
+def bind(host: str, port: int, setting: str) -> list[socket.socket]:
+    """Return sockets that listen there. Raises CannotListen.
+
+    `setting` names who asks for this port.
+    """
+    try:
+        return bind_sockets(port, host, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError: no name of a host can be such a text.
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {reason or error}; "
+            f"stop what listens there, or set {setting} to another port"
+        ) from None
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return where a socket that listens on `host` is reached, with the port that was bound."""
+    in_url = f"[{host}]" if ":" in host else host
+    return f"http://{in_url}:{listener.getsockname()[1]}"
+
+
 class Transport(Protocol):
     """Parses what clients send, and writes what they are answered. All else is above it, once."""
 
@@ -38,35 +61,20 @@ class Server:
         self._transport = transport
         self._listeners: list[socket.socket] = []
 
-    def listen(self, host: str, port: int, setting: str) -> str:
-        """Bind and accept; return the URL, with the port that was bound. Raises CannotListen.
-
-        `setting` names who asks for this port.
-        """
-        try:
-            sockets = bind_sockets(port, host, backlog=BACKLOG)
-        except (OSError, UnicodeError) as error:
-            # A UnicodeError: no name of a host can be such a text.
-            reason = error.strerror if isinstance(error, OSError) else None
-            raise CannotListen(
-                f"cannot listen on {host}:{port}: {reason or error}; "
-                f"stop what listens there, or set {setting} to another port"
-            ) from None
-        self.add_sockets(sockets)
-        in_url = f"[{host}]" if ":" in host else host
-        return f"http://{in_url}:{sockets[0].getsockname()[1]}"
-
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept on sockets that listen already."""
+    def add_sockets(self, sockets: Iterable[socket.socket], *, are_shared: bool = False) -> None:
+        """Accept on sockets that listen. Of one that other processes share, each takes one visitor at a time:
+        who took all would have them to itself for as long as they stay."""
+        at_once = 1 if are_shared else ACCEPTED_AT_ONCE
         for listener in sockets:
             self._listeners.append(listener)
-            IOLoop.current().add_handler(listener, self._accept, IOLoop.READ)
+            IOLoop.current().add_handler(listener, functools.partial(self._accept, at_once), IOLoop.READ)
 
-    def stop_listening(self) -> None:
-        """Take in who has connected already, then stop listening: closing resets whoever is queued."""
+    def stop_listening(self, *, takes_in: bool = True) -> None:
+        """Take in who has connected already, then stop listening: closing resets whoever is queued, unless
+        other processes listen on."""
         for listener in self._listeners:
             with contextlib.suppress(OSError):
-                while True:
+                while takes_in:
                     self._accepted(*listener.accept())
             IOLoop.current().remove_handler(listener)
             listener.close()
@@ -77,10 +85,11 @@ class Server:
         self.stop_listening()
         await self.connections.close_all()
 
-    def _accept(self, listener: socket.socket, _: int) -> None:
+    def _accept(self, at_once: int, listener: socket.socket, _: int) -> None:
         """Accept some of those who wait; the loop calls again while there are any."""
+        # Another process may have been faster, or a visitor may have left.
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
-            for _ in range(ACCEPTED_AT_ONCE):
+            for _ in range(at_once):
                 self._accepted(*listener.accept())
                 # Whoever made room has a descriptor until a later turn.
                 if self.connections.are_many_closing():

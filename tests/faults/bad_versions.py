@@ -230,10 +230,10 @@ LATER = (
         "15 s after its start it listens on another port",
         server=replacing(
             (
-                "    starting = asyncio.create_task(_start(health))\n",
-                "    starting = asyncio.create_task(_start(health))\n\n"
+                "    starting = asyncio.create_task(_start(health, is_alone=is_alone))\n",
+                "    starting = asyncio.create_task(_start(health, is_alone=is_alone))\n\n"
                 "    def listen_anew() -> None:\n        server.stop_listening()\n"
-                '        server.listen(settings.host, settings.port + 80, "PORT")\n\n'
+                '        server.add_sockets(bind(settings.host, settings.port + 80, "PORT"))\n\n'
                 "    asyncio.get_running_loop().call_later(15.0, listen_anew)\n",
             )
         ),
