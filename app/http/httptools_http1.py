@@ -51,6 +51,8 @@ class HttptoolsHTTP1:
         self._opening: set[asyncio.Task[object]] = set()
 
     def open(self, accepted: socket.socket, peer: str) -> None:
+        # The loop would do that only some turns later, and until then a look at what has arrived would wait.
+        accepted.setblocking(False)
         stream = ClientStream(accepted, peer, self)
         if not self.connections.opened(stream.connection):
             accepted.close()

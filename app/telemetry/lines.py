@@ -18,6 +18,8 @@ class Lines(logging.StreamHandler[TextIO]):
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
+        self.more = ""
+        """Further fields of each access line, as they stand in JSON."""
         self._waiting: list[str] = []
         self._size = 0
         self._leaves_in: asyncio.AbstractEventLoop | None = None

@@ -51,7 +51,16 @@ class RequestTelemetry:
         user_agent = shown(user_agent, LONGEST_USER_AGENT)
         if self._lines is not None:
             line = access_line(
-                level_name, request_id, method, route, path, status, duration_ms, client, user_agent
+                level_name,
+                request_id,
+                method,
+                route,
+                path,
+                status,
+                duration_ms,
+                client,
+                user_agent,
+                self._lines.more,
             )
             self._lines.write_soon(line)
             return
@@ -79,17 +88,19 @@ def access_line(
     duration_ms: float,
     client: str,
     user_agent: str,
+    more: str = "",
 ) -> str:
     """Return the line that structlog would render, to the byte, in a fraction of the time.
 
-    Its fields are these: what a handler binds to structlog's context is in its other lines only.
+    Its fields are these and `more`, see Lines: what a handler binds to structlog's context is in its other
+    lines only.
     """
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return (
         f'{{"request_id": {quoted(request_id)}, "method": {quoted(method)}, "route": {quoted(route)}, '
         f'"path": {quoted(path)}, "status": {status}, "duration_ms": {duration_ms}, '
         f'"client": {quoted(client)}, "user_agent": {quoted(user_agent)}, '
-        f'"event": "request", "level": "{level}", "logger": "access", "timestamp": "{now}"}}\n'
+        f'"event": "request", "level": "{level}", "logger": "access", "timestamp": "{now}"{more}}}\n'
     )
 
 

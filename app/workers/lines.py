@@ -7,6 +7,8 @@ import select
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from app.telemetry.lines import Lines
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -69,3 +71,5 @@ def name_worker(place: int) -> None:
 
     for handler in logging.getLogger().handlers:
         handler.addFilter(named)
+        if isinstance(handler, Lines):
+            handler.more = f', "worker": {place}'

@@ -138,7 +138,7 @@ def test_neither_an_outage_of_redis_nor_a_drain_is_taken_for_a_hung_loop(
         service.signal(signal.SIGHUP)
         began = time.monotonic()
         while time.monotonic() - began < 5:
-            assert service.get("/healthz").body == b"degraded\n"
+            assert service.get("/healthz").status == 200
         # Whoever has none of them has ended.
         assert service.pids() & old
         valkey.resume()
