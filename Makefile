@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench lock audit actions sbom base clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench bench-http lock audit actions sbom base clean
 
 # The versions that the pinned packages are built for; of these the image's first. A shim of pyenv refuses every version
 # but the chosen one, so its 3.13 is also looked for where it lies.
@@ -17,6 +17,12 @@ ifneq ($(wildcard .venv/python),)
 ifneq ($(shell .venv/bin/python -c '' 2>/dev/null && test -x "$$(sed -n '1s/^\#!//p' .venv/bin/pip)" && \
 	{ test -z "$(ASKED)" || test "$$($(ASKED) -c '$(MINOR)' 2>/dev/null)" = "$$(.venv/bin/python -c '$(MINOR)')"; } && echo alive),alive)
 $(shell rm -f .venv/python)
+endif
+endif
+# The service and its peers run on one version.
+ifneq ($(wildcard .venv-bench/done),)
+ifneq ($(shell .venv-bench/bin/python -c '$(MINOR)' 2>/dev/null),$(shell .venv/bin/python -c '$(MINOR)' 2>/dev/null))
+$(shell rm -f .venv-bench/done)
 endif
 endif
 # A link in .tools dies with the program of the machine that it leads to.
@@ -65,6 +71,9 @@ bench: .venv/test ## Measure the counter: commands a visit, overload, memory, wh
 	$(BIN)/python -m bench.counter memory
 	$(BIN)/python -m bench.redis_limit
 
+bench-http: .venv/test .venv-bench/done ## Measure this service beside its peers with equal duties: docs/speed.md (10 minutes; SHORT=1: two)
+	$(BIN)/python -m bench.http $(if $(SHORT),--short)
+
 faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names, one after another (some 95 minutes)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/deploy -v
 
@@ -85,7 +94,7 @@ base: ## Pin the base image that the pipeline builds on to what its tag names to
 	dev/ci/base
 
 clean: ## Remove what was installed; the embedded Valkey's data in .data stays
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench .tools .mypy_cache .ruff_cache .pytest_cache
 
 .venv/python:
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
@@ -99,8 +108,8 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 	@$(INSTALL) requirements.txt dev/requirements-run.txt
 	@touch $@
 
-.venv/test: .venv/run dev/requirements-test.txt
-	@$(INSTALL) dev/requirements-test.txt
+.venv/test: .venv/run dev/requirements-test.txt requirements-workers.txt
+	@$(INSTALL) dev/requirements-test.txt requirements-workers.txt
 	@touch $@
 
 .venv/sbom: .venv/python dev/requirements-sbom.txt
@@ -113,6 +122,12 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 
 .venv/audit: .venv/python dev/requirements-audit.txt
 	@$(INSTALL) dev/requirements-audit.txt
+	@touch $@
+
+# The peers of the service in a place of their own: what they need must not decide what the service gets.
+.venv-bench/done: bench/requirements.txt | .venv/python
+	@$(BIN)/python -m venv --clear .venv-bench
+	@VENV=.venv-bench $(INSTALL) bench/requirements.txt
 	@touch $@
 
 .tools/done: dev/requirements-tools.txt dev/tools.py | .venv/python

@@ -1,7 +1,18 @@
-"""`python -m app`: exit code 0 after a drain, 1 when it cannot listen, 2 for a bad setting."""
+"""`python -m app`: exit code 0 after a drain, 1 when it cannot listen, 2 for a bad setting.
+
+A second signal during the drain ends it with 128 and the signal's number, see app/server.py.
+"""
 
 import asyncio
 import sys
+from collections.abc import Coroutine
+from typing import Any
+
+try:
+    import uvloop
+except ImportError:
+    # Not built for every system; asyncio's own loop does the same, slower.
+    uvloop = None  # type: ignore[assignment]
 
 from app.http.server import CannotListen
 from app.server import main
@@ -16,10 +27,23 @@ def run(settings: Settings) -> int:
     """Serve with these settings; return the exit code."""
     configure_logs(settings)
     try:
-        asyncio.run(main(settings))
+        if settings.workers == 1:
+            in_loop(main(settings))
+        else:
+            from app.workers.start import serve_in_workers  # noqa: PLC0415 - one process pays nothing for it
+
+            serve_in_workers(settings, in_loop)
     except CannotListen as error:
         return complain(error, EXIT_CANNOT_LISTEN)
+    except SettingsError as error:
+        return complain(error, EXIT_BAD_SETTING)
     return 0
+
+
+def in_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, in an event loop made for it."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else None) as runner:
+        runner.run(work)
 
 
 def complain(error: Exception, code: int) -> int:

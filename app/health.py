@@ -74,6 +74,12 @@ class Health:
         if self.state is State.STARTING:
             self.state = State.READY
 
+    async def keep_asking(self) -> None:
+        """Check for ever: of several processes, a probe asks any one, and says nothing of the others."""
+        while True:
+            await asyncio.sleep(LONGEST_PAUSE)
+            await self.trouble()
+
     def drain(self) -> None:
         """From now on not ready, for good."""
         self.state = State.DRAINING

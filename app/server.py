@@ -1,11 +1,13 @@
 """The route table, the middleware order and the lifecycle."""
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import structlog
 from tornado.web import Application, RequestHandler
@@ -22,16 +24,36 @@ from app.handlers.version import version_routes
 from app.health import Health
 from app.http.drain import drain
 from app.http.policy import RequestPolicy, make_policy
-from app.http.server import make_server
+from app.http.server import bind, make_server, url_of
 from app.settings import Settings
 from app.telemetry.logs import log_loop_trouble
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 
 HERE = Path(__file__).resolve().parent
+START_SECONDS = 1.0
+"""For which a worker waits to be ready before it takes visitors."""
 MakeFeature: TypeAlias = Callable[[Settings, Metrics], Feature]
 
 log = structlog.get_logger(__name__)
+
+
+class Stop(asyncio.Event):
+    """Set when the process is to end."""
+
+    others_stay = False
+    """Whether visitors find other workers, so that nobody has to wait until they are sent elsewhere."""
+
+
+class Surroundings(NamedTuple):
+    """What a process makes for itself, and one of several workers is handed (app/workers)."""
+
+    listeners: Sequence[socket.socket]
+    admin_listeners: Sequence[socket.socket]
+    """None where ADMIN_PORT is 0."""
+    metrics: Metrics
+    stop: Stop
+    on_listening: Callable[[], None]
 
 
 def make_app(
@@ -39,8 +61,8 @@ def make_app(
 ) -> Application:
     """Build the public application.
 
-    A request passes, in this order: Gate (framing, size, pace), BaseHandler.prepare (deadline, Host,
-    in-flight limit), its handler, and record (metrics, access log).
+    A request passes, in this order: Gate (framing, size, pace), BaseHandler.prepare (a place,
+    deadline, request ID, Host), its handler, and record (metrics, access log).
     """
     return _application(
         [
@@ -89,14 +111,17 @@ def _application(
     )
 
 
-async def main(settings: Settings, make_feature: MakeFeature = counting) -> None:
-    """Serve until SIGTERM or SIGINT. Raises app.http.server.CannotListen.
+async def main(
+    settings: Settings, make_feature: MakeFeature = counting, surroundings: Surroundings | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, or within `surroundings`. Raises app.http.server.CannotListen.
 
     `make_feature` makes what the service is for. All else here is the same for any other.
     """
     asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
+    is_alone = surroundings is None
+    listeners, admin_listeners, metrics, stop, on_listening = surroundings or _alone(settings)
     policy = make_policy(settings)
-    metrics = Metrics(settings)
     telemetry = RequestTelemetry(metrics)
     feature = make_feature(settings, metrics)
     health = Health(feature.needs, feature.check)
@@ -111,34 +136,62 @@ async def main(settings: Settings, make_feature: MakeFeature = counting) -> None
         is_ready=lambda: health.is_ready,
     )
 
-    stop = _stop_signal()
-    addresses = {"url": server.listen(settings.host, settings.port, "PORT")}
-    if settings.admin_port:
-        addresses["admin_url"] = admin.listen(settings.admin_address, settings.admin_port, "ADMIN_PORT")
+    if not is_alone:
+        # Where others serve, nobody need meet one that only starts.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await health.become_ready()
+    server.add_sockets(listeners, are_shared=not is_alone)
+    admin.add_sockets(admin_listeners, are_shared=not is_alone)
+    addresses = {"url": url_of(settings.host, listeners[0])}
+    if admin_listeners:
+        addresses["admin_url"] = url_of(settings.admin_address, admin_listeners[0])
     log.info("listening", environment=settings.environment, version=settings.version, **addresses)
+    on_listening()
 
-    starting = asyncio.create_task(_start(health))
+    starting = asyncio.create_task(_start(health, is_alone=is_alone))
     await stop.wait()
     starting.cancel()
-    health.drain()
-    await drain(server, feature.settle)
+    if stop.others_stay:
+        for one in (server, admin):
+            one.stop_listening(takes_in=False)
+    else:
+        health.drain()
+    await drain(server, feature.settle, 0.0 if stop.others_stay else settings.drain_delay)
 
     await admin.aclose()
     await feature.aclose()
     log.info("stopped")
 
 
-async def _start(health: Health) -> None:
+async def _start(health: Health, *, is_alone: bool) -> None:
     await health.become_ready()
     log.info("ready")
+    if not is_alone:
+        await health.keep_asking()
 
 
-def _stop_signal() -> asyncio.Event:
-    """Return an event that the first SIGTERM or SIGINT sets; the second ends the process at once."""
-    stop = asyncio.Event()
+def _alone(settings: Settings) -> Surroundings:
+    stop = _stop_signal()
+    listeners, admin_listeners = listen(settings)
+    return Surroundings(listeners, admin_listeners, Metrics(settings), stop, lambda: None)
+
+
+def listen(settings: Settings) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Return sockets that listen for visitors, and those of the admin listener. Raises CannotListen."""
+    listeners = bind(settings.host, settings.port, "PORT")
+    if not settings.admin_port:
+        return listeners, []
+    return listeners, bind(settings.admin_address, settings.admin_port, "ADMIN_PORT")
+
+
+def _stop_signal() -> Stop:
+    """Return what the first SIGTERM or SIGINT sets; the second ends the process at once."""
+    stop = Stop()
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
+            # Takes along the access lines that wait; nothing else would.
             log.warning("ended by a second signal", signal=number.name)
             # Not by the signal's default action: the kernel withholds that from a container's first process.
             os._exit(128 + number)

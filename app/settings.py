@@ -74,6 +74,14 @@ class Settings(BaseSettings):
     """One command, with the connection it may have to open first."""
     counter_key: Text = "counter"
 
+    workers: Annotated[int, Field(ge=0, description="a whole number, 0 (one a core) or more")] = 1
+    """Processes; more than one run under Gunicorn's arbiter, see docs/workers.md."""
+    http_server: Annotated[
+        Literal["tornado", "httptools"],
+        BeforeValidator(lower_case),
+        Field(description="tornado or httptools"),
+    ] = "tornado"
+    """Whose parser of HTTP/1.1 is used, see docs/architecture.md."""
     request_timeout: Seconds = 10.0
     """Longer than a Redis pod that is replaced is away: its visitors wait then, and do not fail."""
     body_timeout: Seconds = 2.0

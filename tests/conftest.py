@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -117,6 +118,14 @@ def held(server: Redis) -> Iterator[HeldCounter]:
     held.loop.end()
 
 
+@pytest.fixture(scope="module", params=["tornado", "httptools"])
+def each_transport(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The tests that use this run with each transport; a fixture of a module has to ask for it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HTTP_SERVER", request.param)
+        yield
+
+
 StartService = Callable[..., Service]
 
 
@@ -167,3 +176,14 @@ def service_parts(io_loop: IOLoop, settings: Settings) -> Iterator[ServiceParts]
 @pytest.fixture
 def app(service_parts: ServiceParts) -> Application:
     return service_parts.application
+
+
+@pytest.fixture
+def http_server(
+    io_loop: IOLoop, app: Application, settings: Settings, _unused_port: tuple[socket.socket, int]
+) -> Iterator[Server]:
+    """What `http_client` asks: our server, where pytest-tornado would take Tornado's own."""
+    server = make_server(app, app.settings["policy"], RequestTelemetry(Metrics(settings)))
+    server.add_sockets([_unused_port[0]])
+    yield server
+    io_loop.run_sync(server.aclose)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
@@ -41,8 +41,13 @@ class Answer(NamedTuple):
 
 
 def clean_environment(**settings: object) -> dict[str, str]:
-    """Return an environment without settings of the machine that runs the tests."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    """Return an environment without settings of the machine that runs the tests.
+
+    HTTP_SERVER is one of the fixture `each_transport`.
+    """
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "HTTP_SERVER") if name in os.environ
+    }
     return kept | {name: str(value) for name, value in settings.items()}
 
 
@@ -129,7 +134,7 @@ class Service:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def wait_until_ready(self) -> "Service":
+    def wait_until_ready(self) -> Self:
         eventually(lambda: self.get("/readyz").status == 200, "ready")
         return self
 

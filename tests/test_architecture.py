@@ -11,6 +11,7 @@ from tests.service import ROOT
 APP = ROOT / "app"
 LAYERS = [
     {"__main__"},
+    {"workers"},
     {"server"},
     {"counting"},
     {"feature"},

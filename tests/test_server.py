@@ -16,6 +16,8 @@ from tests.conftest import StartService, ValkeyServer
 from tests.service import Service, eventually, run_to_end
 from tests.visitors import Visitors
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
 
@@ -391,6 +393,32 @@ def test_one_access_line_for_each_request(valkey: ValkeyServer, start_service: S
     assert not any(line.get("route") == "/readyz" for line in service.lines)
 
 
+@pytest.mark.parametrize(
+    ("signals", "code"), [(1, 0), (2, 128 + signal.SIGTERM)], ids=["drained", "ended by a second signal"]
+)
+def test_every_answer_has_its_access_line_however_soon_the_end_comes(
+    valkey: ValkeyServer, start_service: StartService, signals: int, code: int
+) -> None:
+    service = start_service(valkey, DRAIN_DELAY=signals - 1).wait_until_ready()
+    crowd = [service.connect() for _ in range(40)]
+    # They all arrive before it runs again: answered in few turns of its loop.
+    with service.frozen():
+        for connection in crowd:
+            connection.sendall(VISIT)
+    for connection in crowd:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    service.signal(signal.SIGTERM)
+    if signals == 2:
+        service.line("draining")
+        service.signal(signal.SIGTERM)
+    assert service.wait() == code
+    for connection in crowd:
+        connection.close()
+    lines = [line for line in service.lines if line["event"] == "request" and line["route"] == "/"]
+    assert len(lines) == len(crowd) == len({line["request_id"] for line in lines})
+    assert service.errors() == ""
+
+
 def test_what_clients_send_is_bounded_and_escaped_in_the_log(
     valkey: ValkeyServer, start_service: StartService
 ) -> None:
@@ -417,7 +445,8 @@ def test_what_clients_send_is_bounded_and_escaped_in_the_log(
     assert odd["path"].isascii()
     assert odd["user_agent"].isascii()
     assert service.line("request", request_id="absolute")["path"] == "h/absolute"
-    assert service.line("request", request_id="ambiguous")["path"] == ""
+    # The question mark ends what names the host.
+    assert service.line("request", request_id="ambiguous")["path"] == "/"
     assert service.line("request", request_id="method")["method"] == "A" * LONGEST_METHOD + "…"
     refused = service.line("request", request_id="refused", status=400)
     assert (refused["path"], refused["user_agent"]) == ("/refused", "them")

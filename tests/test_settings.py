@@ -72,6 +72,8 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"DRAIN_DELAY": "-1"}, "DRAIN_DELAY is '-1', allowed: seconds, from 0"),
         ({"REDIS_TIMEOUT": "10"}, "REDIS_TIMEOUT is 10, allowed: less than REQUEST_TIMEOUT (10)"),
         ({"ADMIN_PORT": "8000"}, "ADMIN_PORT is 8000, allowed: another port than PORT"),
+        ({"WORKERS": "-1"}, "WORKERS is '-1', allowed: a whole number, 0 (one a core) or more"),
+        ({"WORKERS": "two"}, "WORKERS is 'two', allowed: a whole number, 0 (one a core) or more"),
         ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT is '0', allowed: a whole number, 1 or more"),
         (
             {"TRUSTED_PROXIES": "10.0.0.1/8"},

@@ -3,6 +3,7 @@
 {{- include "visits.nameChecks" . }}
 {{- include "visits.entranceChecks" . }}
 {{- include "visits.autoscalingChecks" . }}
+{{- include "visits.workersCheck" . }}
 {{- include "visits.timingChecks" . }}
 {{- include "visits.redisChecks" . }}
 {{- include "visits.secretChecks" . }}
@@ -35,6 +36,13 @@
 {{- fail "resources.requests.cpu is not set, and autoscaling measures per cent of it: set it, or set autoscaling.enabled to false" }}
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "visits.workersCheck" -}}
+{{- $workers := include "visits.setting" (list . "WORKERS" 1) }}
+{{- if ne (int $workers) 1 }}
+{{- fail (printf "settings.WORKERS is %v, but a pod has one process: the cluster can schedule, probe, scale and replace pods only as wholes, and the image has no Gunicorn; leave it off, and set autoscaling.maxReplicas or replicas instead" $workers) }}
 {{- end }}
 {{- end }}
 
@@ -153,8 +161,8 @@
 ENVIRONMENT HOST PORT ADMIN_HOST ADMIN_PORT SECRETS_DIR COUNTER_KEY REDIS_HOST REDIS_PORT REDIS_DB REDIS_USERNAME
 REDIS_PASSWORD REDIS_URL REDIS_CLUSTER REDIS_TIMEOUT REDIS_TLS REDIS_TLS_CA_FILE REDIS_TLS_CERT_FILE REDIS_TLS_KEY_FILE
 REDIS_SENTINELS REDIS_SENTINEL_MASTER REDIS_SENTINEL_USERNAME REDIS_SENTINEL_PASSWORD
-REQUEST_TIMEOUT BODY_TIMEOUT IDLE_TIMEOUT MAX_IN_FLIGHT MAX_BODY_SIZE MAX_HEADER_SIZE ALLOWED_HOSTS TRUSTED_PROXIES
-HSTS_SECONDS HSTS_INCLUDE_SUBDOMAINS DRAIN_DELAY DRAIN_TIMEOUT LOG_LEVEL LOG_FORMAT
+WORKERS HTTP_SERVER REQUEST_TIMEOUT BODY_TIMEOUT IDLE_TIMEOUT MAX_IN_FLIGHT MAX_BODY_SIZE MAX_HEADER_SIZE ALLOWED_HOSTS
+TRUSTED_PROXIES HSTS_SECONDS HSTS_INCLUDE_SUBDOMAINS DRAIN_DELAY DRAIN_TIMEOUT LOG_LEVEL LOG_FORMAT
 VERSION GIT_COMMIT COMMIT_TIME IMAGE_DIGEST
 {{- end }}
 

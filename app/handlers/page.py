@@ -4,6 +4,7 @@ from app.counter.counter import Counter
 from app.handlers.base import BaseHandler, Problem
 from app.handlers.negotiation import preferred
 from app.handlers.routes import Route, route
+from app.handlers.split_page import SplitPage
 
 
 class PageHandler(BaseHandler):
@@ -11,8 +12,9 @@ class PageHandler(BaseHandler):
 
     route = "/"
 
-    def initialize(self, counter: Counter) -> None:
+    def initialize(self, counter: Counter, page: SplitPage) -> None:
         self.counter = counter
+        self.page = page
 
     async def get(self) -> None:
         self.refuse_prefetch()
@@ -31,6 +33,8 @@ class PageHandler(BaseHandler):
         headers = self.request.headers
         # Some browsers still send the older name for <link rel="prefetch">.
         purposes = headers.get_list("Sec-Purpose") or headers.get_list("Purpose")
+        if not purposes:
+            return
         if any(purpose.partition(";")[0].strip() == "prefetch" for purpose in ",".join(purposes).split(",")):
             raise Problem(403, "This page counts its visits, so it is not fetched ahead of one.")
 
@@ -40,8 +44,8 @@ class PageHandler(BaseHandler):
         if preferred(self.request.headers.get("Accept", ""), otherwise="html") == "json":
             self.write_json({"counter": value, "environment": environment})
         else:
-            self.render("page.html", counter=value, environment=environment)
+            self.write(self.page.render(self, value, environment=environment))
 
 
 def page_routes(counter: Counter) -> list[Route]:
-    return [route(PageHandler, counter=counter)]
+    return [route(PageHandler, counter=counter, page=SplitPage("page.html", number="counter"))]

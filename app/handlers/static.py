@@ -12,6 +12,9 @@ class StaticHandler(StaticFileHandler, BaseHandler):
 
     route = "/static/(.*)"
 
+    # Files do have an ETag.
+    check_etag_header = StaticFileHandler.check_etag_header
+
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         # Tornado asks the file system, which raises ValueError: a 500.
         if "\0" in absolute_path:

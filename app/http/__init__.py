@@ -1,4 +1,4 @@
 """Connections, limits, refusals, rest, drain, deadlines: once, whatever transport parses and writes.
 
-Knows what is to be answered by a tornado.web.Application only: no handler, no counter, no Redis.
+Of what answers requests it knows a tornado.web.Application only: no handler, no counter, no Redis.
 """

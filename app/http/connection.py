@@ -48,9 +48,10 @@ class Connection:
     protocol = "http"
     """Tornado's HTTPServerRequest asks for this and for `remote_ip`."""
 
-    def __init__(self, peer: str, wire: Wire) -> None:
+    def __init__(self, peer: str) -> None:
         self.remote_ip = peer
-        self.wire = wire
+        self.wire: Wire = Gone()
+        """Until a transport has one, and after it was closed."""
         self.response: object | None = None
         """Of the request that is in flight on it: from its header until its answer is flushed."""
         self.is_last = False

@@ -1,6 +1,7 @@
 """The only book of a listener's connections: how many may be open, what each waits for, and for how long."""
 
 import asyncio
+import itertools
 import resource
 import time
 from collections.abc import Callable
@@ -10,10 +11,17 @@ from app.http.policy import RequestPolicy
 
 SPARE_DESCRIPTORS = 64
 """Not for visitors: what the process needs to listen, to log and to reach Redis again."""
+CLOSING_AT_ONCE = 16
+"""So many of the spare ones may be of connections that made room and are not closed yet."""
+LOOKED_AT = 100
+"""So many connections, at most, are looked at to find one that asks for nothing."""
 SWEEP_SECONDS = 1.0
 """Between two looks at the deadlines of all connections: they end so much late at most."""
 STALLED_SECONDS = 1.0
 """An answer of which its client took nothing for so long gives way where there is no room."""
+WRITE_BUFFER = 1024 * 1024
+"""Bytes of an answer that may wait for its client when a handler writes more. A handler that waits for what
+it wrote, or writes all at once, may write any number."""
 NO_ROOM, MADE_ROOM, UNREAD = "no room", "made room", "unread answer"
 """Why a connection was dropped: turned away while all the others are busy; idle, closed for a new one; closed
 because its client takes no more of its answer."""
@@ -86,9 +94,13 @@ class Connections:
             self._none_open.set()
 
     def drop(self, connection: Connection, reason: str) -> None:
-        """Close a connection to which its client is at fault."""
+        """Close a connection at once whose client takes too little of its answer."""
         self._on_drop(reason)
         connection.wire.abort()
+
+    def are_many_closing(self) -> bool:
+        """Tell whether so many are still to be struck off that descriptors might run short."""
+        return len(self._open) - len(self._idle) - len(self._held) >= CLOSING_AT_ONCE
 
     def end_keep_alive(self) -> None:
         """From now on an answer closes its connection, unless another request has arrived on it."""
@@ -132,7 +144,10 @@ class Connections:
 
     def _make_room(self) -> bool:
         if self._idle:
-            idle = next(iter(self._idle))
+            longest = itertools.islice(self._idle, LOOKED_AT)
+            # Whose request is on its way, or rests, gives way only if nobody else does.
+            quiet = (connection for connection in longest if connection.wire.is_quiet())
+            idle = next(quiet, next(iter(self._idle)))
             del self._idle[idle]
             self._on_drop(MADE_ROOM)
             idle.wire.close()

@@ -17,19 +17,22 @@ QUIET_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 
 
-async def drain(server: Server, settle: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Wait until endpoints are withdrawn, let no new ones in, flush the last answer, and close.
+async def drain(
+    server: Server, settle: Sequence[Callable[[], Awaitable[None]]], delay: float | None = None
+) -> None:
+    """Wait until endpoints are withdrawn, stop listening, flush the last answer, and close.
 
-    `settle` ends what requests may have left unfinished.
+    `settle` ends what requests may have left unfinished. `delay`, in seconds, is DRAIN_DELAY unless given.
     """
     connections, policy = server.connections, server.connections.policy
     settings = policy.settings
+    delay = settings.drain_delay if delay is None else delay
     # Busy keep-alive connections close with their next answer, while a new one still finds the listener.
     connections.end_keep_alive()
-    log.info("draining", in_flight=len(policy.in_flight), delay_seconds=settings.drain_delay)
-    await asyncio.sleep(settings.drain_delay)
+    log.info("draining", in_flight=len(policy.in_flight), delay_seconds=delay)
+    await asyncio.sleep(delay)
     ends = asyncio.get_running_loop().time() + settings.drain_timeout
-    if settings.drain_delay:
+    if delay:
         # Whoever comes last still has REQUEST_TIMEOUT.
         await _until_nobody_comes(policy, ends - settings.request_timeout)
     server.stop_listening()

@@ -17,6 +17,7 @@ from app.http.connection import Connection
 from app.http.connections import Connections
 from app.http.problem import title_of
 from app.http.refusals import Refusals
+from app.http.request_header import in_origin_form, waits_to_continue
 
 DISCARDED_BODY = 1024 * 1024
 """Bytes of an oversized body that are read and thrown away, because a client that is still sending would not
@@ -55,24 +56,32 @@ class Gate(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
         self._start_line, self._headers = start_line, headers
         self._connections.began(self._connection, self._response)
-        complaint = framing_complaint(start_line.version, headers)
+        complaint = head_complaint(start_line, headers)
         if complaint is not None:
-            self._refuse(400, complaint)
+            self._refuse(*complaint)
             return None
-        declared = headers.get("Content-Length", "0").partition(",")[0]
-        if declared != "0" or "Transfer-Encoding" in headers:
+        declared = int(headers.get("Content-Length", "0"))
+        has_body = declared > 0 or "Transfer-Encoding" in headers
+        if "Expect" in headers:
+            # Written as Tornado looks for it. Other expectations, and those of HTTP/1.0, are ignored.
+            if has_body and waits_to_continue(start_line.version, headers):
+                headers["Expect"] = "100-continue"
+            else:
+                del headers["Expect"]
+        if has_body:
             seconds = self._connections.policy.settings.body_timeout
             self._deadline = asyncio.get_running_loop().call_later(
                 seconds, self._refuse, 408, f"The request's body did not arrive within {seconds:g} seconds."
             )
-        if len(declared) > len(str(NO_LIMIT)) or int(declared) > self._limit:
+        if declared > self._limit:
             self._oversized = True
-            if "Expect" in headers or len(declared) > len(str(NO_LIMIT)) or int(declared) > DISCARDED_BODY:
+            if "Expect" in headers or declared > DISCARDED_BODY:
                 self._refuse_oversized()
             return None
         try:
-            return self._application.headers_received(start_line, headers)
-        except HTTPInputError:
+            return self._application.headers_received(in_origin_form(start_line, headers), headers)
+        except (HTTPInputError, ValueError):
+            # A ValueError: Python makes no number of a port with thousands of digits.
             self._refuse(400, "The request's target or its Host header is not valid.")
             return None
 
@@ -123,10 +132,21 @@ class Gate(HTTPMessageDelegate):
         self._response.finish()
 
 
+def head_complaint(line: RequestStartLine, headers: HTTPHeaders) -> tuple[int, str] | None:
+    """Return the status and the reason for which a request is refused that has this header, None if none is
+    known before the application has looked at it."""
+    complaint = framing_complaint(line.version, headers)
+    if complaint is not None:
+        return 400, complaint
+    if len(headers.get("Content-Length", "")) > len(str(NO_LIMIT)):
+        return 413, "The request's body is larger than any that is taken."
+    return None
+
+
 def framing_complaint(version: str, headers: HTTPHeaders) -> str | None:
     """Return what is wrong with how a request frames its body (RFC 9112, section 6), None if nothing is."""
-    lengths = [part.strip() for value in headers.get_list("Content-Length") for part in value.split(",")]
-    if len(set(lengths)) > 1 or not all(re.fullmatch(r"[0-9]+", length) for length in lengths):
+    lengths = headers.get_list("Content-Length")
+    if len(lengths) > 1 or not all(re.fullmatch(r"[0-9]+", length) for length in lengths):
         return "The request's Content-Length is not one whole number."
     encodings = headers.get_list("Transfer-Encoding")
     if encodings and lengths:

@@ -1,8 +1,10 @@
 """What holds for every request: the settings, the headers of every response, the places."""
 
+import time
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, format_timestamp
 
 from app.http.admission import Admission
 from app.http.client_address import client_address
@@ -21,13 +23,34 @@ class RequestPolicy:
 
     def allows_host(self, host: str) -> bool:
         """Tell whether a Host header (with or without port) is one that ALLOWED_HOSTS names."""
-        allowed = self.settings.allowed_hosts
+        if not self._allowed_hosts:
+            return True
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-        return not allowed or name.lower() in {entry.lower() for entry in allowed}
+        return name.lower() in self._allowed_hosts
 
     def client_address(self, peer: str, headers: HTTPHeaders) -> str:
         """Return the visitor's address, behind TRUSTED_PROXIES."""
         return client_address(peer, headers, self.settings.trusted_proxies)
+
+    def response_headers(self, request_id: str) -> HTTPHeaders:
+        """Return what the answer to a request begins with; a handler adds and changes what it likes."""
+        headers = HTTPHeaders()
+        # One by one: HTTPHeaders checks each of several by three regular expressions.
+        headers["Content-Type"] = "text/html; charset=UTF-8"
+        headers["Date"] = _date(int(time.time()))
+        for name, value in self.headers.items():
+            headers[name] = value
+        headers["X-Request-ID"] = request_id
+        return headers
+
+    @cached_property
+    def _allowed_hosts(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.settings.allowed_hosts)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return format_timestamp(second)
 
 
 def make_policy(settings: Settings) -> RequestPolicy:

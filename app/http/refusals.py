@@ -53,9 +53,16 @@ class Refusals:
         )
         return answer, b"" if method == "HEAD" else body
 
-    def encoded(self, connection: Connection, status: int, detail: str) -> bytes:
+    def encoded(
+        self,
+        connection: Connection,
+        status: int,
+        detail: str,
+        start_line: RequestStartLine | None = None,
+        fields: HTTPHeaders | None = None,
+    ) -> bytes:
         """Return the whole answer, for bytes in which a parser found no request."""
-        headers, body = self.answer(connection, status, detail)
+        headers, body = self.answer(connection, status, detail, start_line, fields)
         lines = [
             f"HTTP/1.1 {status} {title_of(status)}",
             *(f"{name}: {value}" for name, value in headers.get_all()),

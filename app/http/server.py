@@ -1,24 +1,49 @@
 """One listener for one application: it accepts connections, and hands them to a transport."""
 
 import contextlib
+import functools
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from tornado.netutil import add_accept_handler, bind_sockets
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from app.http.connections import Connections
 from app.http.policy import RequestPolicy
 from app.http.refusals import Refusals
-from app.http.tornado_http1 import TornadoHTTP1
 from app.telemetry.requests import RequestTelemetry
 
 BACKLOG = 1024
+ACCEPTED_AT_ONCE = 128
+"""In one turn of the loop, as Tornado does."""
 
 
 class CannotListen(Exception):
     """The address cannot be bound; the message names it and what to do."""
+
+
+def bind(host: str, port: int, setting: str) -> list[socket.socket]:
+    """Return sockets that listen there. Raises CannotListen.
+
+    `setting` names who asks for this port.
+    """
+    try:
+        return bind_sockets(port, host, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        # A UnicodeError: no name of a host can be such a text.
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise CannotListen(
+            f"cannot listen on {host}:{port}: {reason or error}; "
+            f"stop what listens there, or set {setting} to another port"
+        ) from None
+
+
+def url_of(host: str, listener: socket.socket) -> str:
+    """Return where a socket that listens on `host` is reached, with the port that was bound."""
+    in_url = f"[{host}]" if ":" in host else host
+    return f"http://{in_url}:{listener.getsockname()[1]}"
 
 
 class Transport(Protocol):
@@ -34,39 +59,24 @@ class Server:
     def __init__(self, connections: Connections, transport: Transport) -> None:
         self.connections = connections
         self._transport = transport
-        self._listeners: dict[socket.socket, Callable[[], None]] = {}
-        """With what ends the accepting."""
+        self._listeners: list[socket.socket] = []
 
-    def listen(self, host: str, port: int, setting: str) -> str:
-        """Bind and accept; return the URL, with the port that was bound. Raises CannotListen.
-
-        `setting` names who asks for this port.
-        """
-        try:
-            sockets = bind_sockets(port, host, backlog=BACKLOG)
-        except (OSError, UnicodeError) as error:
-            # A UnicodeError: no name of a host can be such a text.
-            reason = error.strerror if isinstance(error, OSError) else None
-            raise CannotListen(
-                f"cannot listen on {host}:{port}: {reason or error}; "
-                f"stop what listens there, or set {setting} to another port"
-            ) from None
-        self.add_sockets(sockets)
-        in_url = f"[{host}]" if ":" in host else host
-        return f"http://{in_url}:{sockets[0].getsockname()[1]}"
-
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        """Accept on sockets that listen already."""
+    def add_sockets(self, sockets: Iterable[socket.socket], *, are_shared: bool = False) -> None:
+        """Accept on sockets that listen. Of one that other processes share, each takes one visitor at a time:
+        who took all would have them to itself for as long as they stay."""
+        at_once = 1 if are_shared else ACCEPTED_AT_ONCE
         for listener in sockets:
-            self._listeners[listener] = add_accept_handler(listener, self._accepted)
+            self._listeners.append(listener)
+            IOLoop.current().add_handler(listener, functools.partial(self._accept, at_once), IOLoop.READ)
 
-    def stop_listening(self) -> None:
-        """Take in who has connected already, then stop listening: closing resets whoever is queued."""
-        for listener, end_accepting in self._listeners.items():
+    def stop_listening(self, *, takes_in: bool = True) -> None:
+        """Take in who has connected already, then stop listening: closing resets whoever is queued, unless
+        other processes listen on."""
+        for listener in self._listeners:
             with contextlib.suppress(OSError):
-                while True:
+                while takes_in:
                     self._accepted(*listener.accept())
-            end_accepting()
+            IOLoop.current().remove_handler(listener)
             listener.close()
         self._listeners.clear()
 
@@ -74,6 +84,16 @@ class Server:
         """Stop listening, and close all connections at once."""
         self.stop_listening()
         await self.connections.close_all()
+
+    def _accept(self, at_once: int, listener: socket.socket, _: int) -> None:
+        """Accept some of those who wait; the loop calls again while there are any."""
+        # Another process may have been faster, or a visitor may have left.
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            for _ in range(at_once):
+                self._accepted(*listener.accept())
+                # Whoever made room has a descriptor until a later turn.
+                if self.connections.are_many_closing():
+                    return
 
     def _accepted(self, accepted: socket.socket, address: Any) -> None:  # noqa: ANN401 - as its family has it
         self._transport.open(accepted, str(address[0]) if address else "unknown")
@@ -87,6 +107,16 @@ def make_server(
 ) -> Server:
     """Build the server of one listener. `on_drop` hears why a connection was dropped."""
     connections = Connections(policy, on_drop)
-    # The one place that chooses a transport: another takes the same three.
-    transport = TornadoHTTP1(application, connections, Refusals(policy, telemetry))
-    return Server(connections, transport)
+    make_transport = transport_named(policy.settings.http_server)
+    return Server(connections, make_transport(application, connections, Refusals(policy, telemetry)))
+
+
+def transport_named(name: str) -> Callable[[Application, Connections, Refusals], Transport]:
+    """Return the transport that HTTP_SERVER names, without the import of what only the other one needs."""
+    if name == "httptools":
+        from app.http.httptools_http1 import HttptoolsHTTP1  # noqa: PLC0415
+
+        return HttptoolsHTTP1
+    from app.http.tornado_http1 import TornadoHTTP1  # noqa: PLC0415
+
+    return TornadoHTTP1

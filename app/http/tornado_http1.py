@@ -9,8 +9,10 @@ Relied on here though Tornado does not document it, as of 6.6.1:
 - The very bytes of its bare 400, and that `UnsatisfiableReadError` is what it closes a stream with after a
   header, or a line of a chunk, that is too long.
 - A request's header, and nothing else, is read by `read_until_regex`.
-- `HTTP1Connection` looks into the very headers that it gave the delegate, to promise HTTP/1.0 clients
-  `Connection: Keep-Alive`.
+- `HTTP1Connection` looks into the very headers that it gave the delegate: for `Expect: 100-continue`, and to
+  promise HTTP/1.0 clients `Connection: Keep-Alive`.
+- `HTTP1Connection._disconnect_on_finish` is decided before the delegate is given a header, and looked at when
+  its answer is written. With `no_keep_alive` its own rule, which knows no lists, is not asked.
 - Its callback on the last write of an answer runs before one that is added after `finish`; a stream that is
   closed then ends the loop of its connection without an error.
 - After a stream is closed, it would go on with the requests that are in the stream's buffer.
@@ -40,18 +42,24 @@ from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.web import Application
 
 from app.http.connection import Connection
-from app.http.connections import UNREAD, Connections
+from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 from app.http.gate import NO_LIMIT, Gate
+from app.http.httptools_response import BODILESS
 from app.http.refusals import Refusals
+from app.http.request_header import (
+    EMPTY_LINES,
+    HEADER_END,
+    NO_REQUEST,
+    InvalidRequest,
+    parse_request_line,
+    persists,
+    too_large,
+)
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
-NO_REQUEST = "The request is not valid HTTP/1.1."
 ENOUGH_TO_PEEK = 16
 """Bytes that tell a request from a stray empty line."""
-WRITE_BUFFER = 1024 * 1024
-"""Bytes of an answer that may wait for its client when a handler writes more. A handler that waits for what
-it wrote, or writes all at once, may write any number."""
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -64,7 +72,9 @@ class TornadoHTTP1(HTTPServerConnectionDelegate):
         self._refusals = refusals
         # Idle connections and bodies have their deadlines elsewhere, see Connections and Gate.
         self._parameters = HTTP1ConnectionParameters(
-            max_header_size=connections.policy.settings.max_header_size, max_body_size=NO_LIMIT
+            max_header_size=connections.policy.settings.max_header_size,
+            max_body_size=NO_LIMIT,
+            no_keep_alive=True,
         )
 
     def open(self, accepted: socket.socket, peer: str) -> None:
@@ -78,7 +88,7 @@ class TornadoHTTP1(HTTPServerConnectionDelegate):
         assert isinstance(request_conn, HTTP1Connection)  # noqa: S101 - what HTTP1ServerConnection makes
         stream = request_conn.stream
         assert isinstance(stream, AnsweringStream)  # noqa: S101 - see open
-        response = ResponseWriter(request_conn, stream, self._connections)
+        response = TornadoResponse(request_conn, stream, self._connections)
         application = self._application.start_request(server_conn, response)
         return _Request(self._connections, response, self._refusals, application)
 
@@ -95,28 +105,38 @@ class AnsweringStream(IOStream):
         self, accepted: socket.socket, peer: str, connections: Connections, refusals: Refusals
     ) -> None:
         super().__init__(accepted)
-        self.connection = Connection(peer, self)
+        self.connection = Connection(peer)
+        self.connection.wire = self
         self.last_write: asyncio.Future[None] | None = None
         self._connections = connections
         self._refusals = refusals
         self._unsent = 0
 
-    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+    def read_until_regex(self, _: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read a request's header."""
         # Or those who have left, or were dropped, would be served what else they asked for.
         if self.closed():
             raise StreamClosedError
-        header = super().read_until_regex(regex, max_bytes)
-        if self._connections.policy.admission.rests(self.connection):
-            return self._after_rest(header)
-        return header
+        return self._rested(max_bytes)
 
-    async def _after_rest(self, header: Awaitable[bytes]) -> bytes:
-        arrived = await header
-        await self._connections.policy.admission.rest(self.connection)
-        if self.closed():
-            raise StreamClosedError
-        return arrived
+    async def _rested(self, max_bytes: int | None) -> bytes:
+        # Tornado's own pattern takes longer to find than all else that is done with a header.
+        while (header := await super().read_until_regex(HEADER_END.pattern, max_bytes)) == EMPTY_LINES:
+            # What is in the buffer is there at once; but there are other clients.
+            await asyncio.sleep(0)
+            if self.closed():
+                raise StreamClosedError
+        admission = self._connections.policy.admission
+        if admission.rests(self.connection):
+            await admission.rest(self.connection)
+            if self.closed():
+                raise StreamClosedError
+        try:
+            parse_request_line(header)
+        except InvalidRequest as invalid:
+            self._send_and_close(self._refusals.encoded(self.connection, invalid.status, str(invalid)))
+            raise StreamClosedError from None
+        return header
 
     def is_quiet(self) -> bool:
         # A stream that does not read has just read a header, which is yet to be parsed.
@@ -166,19 +186,21 @@ class AnsweringStream(IOStream):
         connection = self.connection
         if isinstance(exc_info, UnsatisfiableReadError) and not self.closed() and not connection.is_last:
             limit = self._connections.policy.settings.max_header_size
-            answer = (
-                self._refusals.encoded(connection, 400, NO_REQUEST)
-                if connection.response is not None
-                else self._refusals.encoded(
-                    connection, 431, f"The request's headers are larger than {limit} bytes."
-                )
-            )
+            if connection.response is not None:
+                status, detail = 400, NO_REQUEST
+            else:
+                status, detail = too_large(bytes(self._read_buffer[:limit]), limit)
             with contextlib.suppress(OSError):
-                self.socket.send(answer)
+                self.socket.send(self._refusals.encoded(connection, status, detail))
         super().close(exc_info)
 
+    def _send_and_close(self, answer: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.send(answer)
+        self.close()
 
-class ResponseWriter(HTTPConnection):
+
+class TornadoResponse(HTTPConnection):
     """What a response is written to: Tornado's connection, which a drain ends with the response.
 
     Tornado decides that when it reads a request's header. But the drain may begin later, and until there is a
@@ -189,10 +211,21 @@ class ResponseWriter(HTTPConnection):
         self, connection: HTTP1Connection, stream: AnsweringStream, connections: Connections
     ) -> None:
         self.context = stream.connection
-        self.request_headers: HTTPHeaders | None = None
+        self._request_headers: HTTPHeaders | None = None
+        self._persists = False
+        self._is_of_http_1_0 = False
+        self._is_of_head = False
         self._connection = connection
         self._stream = stream
         self._connections = connections
+
+    def begin(self, line: RequestStartLine, headers: HTTPHeaders) -> None:
+        """Hear which request is answered."""
+        self._request_headers = headers
+        self._is_of_http_1_0 = line.version == "HTTP/1.0"
+        self._is_of_head = line.method == "HEAD"
+        self._persists = persists(line.version, headers)
+        self._connection._disconnect_on_finish = not self._persists
 
     def write_headers(
         self,
@@ -200,10 +233,19 @@ class ResponseWriter(HTTPConnection):
         headers: HTTPHeaders,
         chunk: bytes | None = None,
     ) -> asyncio.Future[None]:
+        assert isinstance(start_line, ResponseStartLine)  # noqa: S101 - a server answers
+        if not self._persists:
+            self.context.is_last = True
+        elif self._is_of_http_1_0 and "Content-Length" not in headers:
+            # Its body ends where the connection does; Tornado would leave the client waiting for more.
+            has_body = not self._is_of_head and start_line.code not in BODILESS
+            self.context.is_last = self.context.is_last or has_body
         if self._connections.answers_last(self.context):
             headers["Connection"] = "close"
-            if self.request_headers is not None:
-                self.request_headers.pop("Connection", None)
+            if self._request_headers is not None:
+                self._request_headers.pop("Connection", None)
+        elif self._is_of_http_1_0:
+            headers["Connection"] = "Keep-Alive"
         return self._connection.write_headers(start_line, headers, chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
@@ -228,7 +270,7 @@ class _Request(Gate):
     def __init__(
         self,
         connections: Connections,
-        response: ResponseWriter,
+        response: TornadoResponse,
         refusals: Refusals,
         application: HTTPMessageDelegate,
     ) -> None:
@@ -238,13 +280,14 @@ class _Request(Gate):
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
-        self._writer.request_headers = headers
+        assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
+        self._writer.begin(start_line, headers)
         return super().headers_received(start_line, headers)
 
 
 def _never_written() -> asyncio.Future[None]:
     written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     written.set_exception(StreamClosedError())
-    # Looked at, so that nobody is told that nobody looked.
+    # Or asyncio logs that nobody asked for the exception.
     written.exception()
     return written

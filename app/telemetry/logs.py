@@ -14,6 +14,7 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
 from app.telemetry.exceptions import described, in_lines
+from app.telemetry.lines import Lines
 
 ARGUMENTS = re.compile(r"\(.*\)", re.DOTALL)
 """Of the callback that asyncio names when it complains."""
@@ -45,7 +46,7 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = Lines(sys.stdout) if as_json else logging.StreamHandler(sys.stdout)
     handler.addFilter(_name_what_is_no_text)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -68,6 +69,14 @@ def configure_logs(settings: Settings) -> None:
     sys.excepthook = _log_uncaught
     sys.unraisablehook = _log_unraisable
     threading.excepthook = _log_uncaught_in_thread
+
+
+def json_lines() -> Lines | None:
+    """Return where all log lines leave as JSON; None if they are for a terminal, or leave elsewhere, too."""
+    match logging.getLogger().handlers:
+        case [Lines() as lines]:
+            return lines
+    return None
 
 
 def log_loop_trouble(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

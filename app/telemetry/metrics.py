@@ -1,7 +1,7 @@
 """Prometheus metrics, in a registry of their own."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -38,6 +38,8 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
+        self._requests_like: dict[tuple[str, str, int], Histogram] = {}
+        """By method, route and status: to look a child up by its labels takes longer than to observe."""
         self._redis_failures = Counter(
             "redis_failures", "Redis commands and pings that failed", ("reason",), registry=self._registry
         )
@@ -48,28 +50,43 @@ class Metrics:
             registry=self._registry,
         )
         Gauge(
-            "build_info", "What runs here", ("version", "commit", "environment"), registry=self._registry
+            "build_info",
+            "What runs here",
+            ("version", "commit", "environment"),
+            registry=self._registry,
+            multiprocess_mode="livemax",
         ).labels(settings.version, settings.git_commit, settings.environment).set(1)
 
     def watch(
         self, in_flight: Callable[[], float], resting: Callable[[], float], is_ready: Callable[[], bool]
     ) -> None:
         """Read these at every scrape."""
-        Gauge("http_requests_in_flight", "Requests not flushed yet", registry=self._registry).set_function(
-            in_flight
-        )
-        Gauge(
+        self._watch("http_requests_in_flight", "Requests not flushed yet", in_flight, "livesum")
+        self._watch(
             "http_requests_resting",
             "Requests that wait because one before on their connection was refused",
-            registry=self._registry,
-        ).set_function(resting)
-        Gauge(
-            "ready", "1 when started, not draining, and the last ping answered", registry=self._registry
-        ).set_function(lambda: float(is_ready()))
+            resting,
+            "livesum",
+        )
+        self._watch(
+            "ready",
+            "1 when started, not draining, and Redis did all that a visit needs when it was asked last",
+            lambda: float(is_ready()),
+            "livemin",
+        )
+
+    def _watch(
+        self, name: str, what: str, value: Callable[[], float], of_workers: Literal["livesum", "livemin"]
+    ) -> None:
+        """`of_workers`: what several workers show together, see app/workers/metrics.py."""
+        Gauge(name, what, registry=self._registry, multiprocess_mode=of_workers).set_function(value)
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        label = method if method in METHODS else "other"
-        self._requests.labels(label, route, str(status)).observe(seconds)
+        like = method if method in METHODS else "other", route, status
+        requests = self._requests_like.get(like)
+        if requests is None:
+            requests = self._requests_like[like] = self._requests.labels(*like)
+        requests.observe(seconds)
 
     def count_redis_failure(self, reason: str) -> None:
         self._redis_failures.labels(reason).inc()

@@ -1,7 +1,12 @@
 """One access line and one observation for each answered request."""
 
+import logging
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quoted
+
 import structlog
 
+from app.telemetry.logs import json_lines
 from app.telemetry.metrics import Metrics
 
 LONGEST_METHOD = 20
@@ -11,11 +16,16 @@ LONGEST_USER_AGENT = 200
 
 
 class RequestTelemetry:
-    """What the transport and the application report to when a response is decided."""
+    """What the transport and the application report to when a response is decided.
+
+    Made after `configure_logs`, which decides how access lines leave.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._log = structlog.get_logger("access")
+        self._logger = logging.getLogger("access")
+        self._lines = json_lines()
 
     def record(
         self,
@@ -32,18 +42,66 @@ class RequestTelemetry:
     ) -> None:
         """Count and log one request; a quiet one (a probe) is logged at debug level."""
         self._metrics.observe_request(method, route, status, seconds)
-        write = self._log.debug if quiet else self._log.info
-        write(
+        level, level_name = (logging.DEBUG, "debug") if quiet else (logging.INFO, "info")
+        if not self._logger.isEnabledFor(level):
+            return
+        method = shown(method, LONGEST_METHOD)
+        path = shown(path_in(target), LONGEST_PATH)
+        duration_ms = round(seconds * 1000, 2)
+        user_agent = shown(user_agent, LONGEST_USER_AGENT)
+        if self._lines is not None:
+            line = access_line(
+                level_name,
+                request_id,
+                method,
+                route,
+                path,
+                status,
+                duration_ms,
+                client,
+                user_agent,
+                self._lines.more,
+            )
+            self._lines.write_soon(line)
+            return
+        self._log.log(
+            level,
             "request",
             request_id=request_id,
-            method=shown(method, LONGEST_METHOD),
+            method=method,
             route=route,
-            path=shown(path_in(target), LONGEST_PATH),
+            path=path,
             status=status,
-            duration_ms=round(seconds * 1000, 2),
+            duration_ms=duration_ms,
             client=client,
-            user_agent=shown(user_agent, LONGEST_USER_AGENT),
+            user_agent=user_agent,
         )
+
+
+def access_line(
+    level: str,
+    request_id: str,
+    method: str,
+    route: str,
+    path: str,
+    status: int,
+    duration_ms: float,
+    client: str,
+    user_agent: str,
+    more: str = "",
+) -> str:
+    """Return the line that structlog would render, to the byte, in a fraction of the time.
+
+    Its fields are these and `more`, see Lines: what a handler binds to structlog's context is in its other
+    lines only.
+    """
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return (
+        f'{{"request_id": {quoted(request_id)}, "method": {quoted(method)}, "route": {quoted(route)}, '
+        f'"path": {quoted(path)}, "status": {status}, "duration_ms": {duration_ms}, '
+        f'"client": {quoted(client)}, "user_agent": {quoted(user_agent)}, '
+        f'"event": "request", "level": "{level}", "logger": "access", "timestamp": "{now}"{more}}}\n'
+    )
 
 
 def path_in(target: str) -> str:

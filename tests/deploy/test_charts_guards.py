@@ -209,9 +209,16 @@ def test_the_checks_know_the_defaults_of_the_service() -> None:
     """The chart compares with these where a setting is not given (templates/_checks.tpl)."""
     checks = (SERVICE / "templates" / "_checks.tpl").read_text()
     known = dict(re.findall(r'"visits\.setting" \(list \. "([A-Z_]+)" ([0-9.]+)\)', checks))
-    assert len(known) == 6
+    assert len(known) == 7
     defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
     assert {name: float(value) for name, value in known.items()} == {name: defaults[name] for name in known}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_pod_has_one_process(workers: int) -> None:
+    told = refusal(SERVICE, {"settings": {"WORKERS": workers}})
+    assert f"settings.WORKERS is {workers}, but a pod has one process: " in told
+    assert documents(SERVICE, values={"settings": {"WORKERS": 1}})
 
 
 def test_the_checks_know_every_setting_of_the_service() -> None:

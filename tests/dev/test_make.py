@@ -176,3 +176,17 @@ def test_a_link_to_a_tool_that_is_gone_is_made_anew(checkout: Path) -> None:
     (checkout / ".tools" / "helm").symlink_to("/removed/helm")
     make(checkout, "help")
     assert not done_before.exists()
+
+
+@pytest.mark.parametrize(("version", "anew"), [("the same", False), ("another", True), ("none", True)])
+def test_peers_on_another_version_than_the_service_are_made_anew(
+    checkout: Path, version: str, anew: bool
+) -> None:
+    installed(checkout, sys.executable, f"#!{sys.executable}")
+    (checkout / ".venv-bench" / "bin").mkdir(parents=True)
+    done = checkout / ".venv-bench" / "done"
+    done.touch()
+    python = {"the same": f'exec {sys.executable} "$@"', "another": "echo 3 0", "none": "exit 127"}[version]
+    script(checkout / ".venv-bench" / "bin" / "python", f"#!/bin/sh\n{python}\n")
+    make(checkout, "help")
+    assert done.exists() != anew

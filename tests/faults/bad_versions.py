@@ -86,7 +86,7 @@ KEEPS_TIMEOUT = "        self._timeout = timeout\n"
 COUNTS = "        return await self._batches.count()"
 COUNT_ON_PAGE = "        self.show(await self.counter.increment())"
 READ_ON_PAGE = "        self.show(await self.counter.value())"
-SHOW_PAGE = '            self.render("page.html", counter=value, environment=environment)'
+SHOW_PAGE = "            self.write(self.page.render(self, value, environment=environment))"
 PAGE_VARIES = '        self.set_header("Vary", "Accept")\n'
 HOST_REFUSED = '            raise Problem(400, "This host name is not served here.")\n'
 
@@ -230,10 +230,10 @@ LATER = (
         "15 s after its start it listens on another port",
         server=replacing(
             (
-                "    starting = asyncio.create_task(_start(health))\n",
-                "    starting = asyncio.create_task(_start(health))\n\n"
+                "    starting = asyncio.create_task(_start(health, is_alone=is_alone))\n",
+                "    starting = asyncio.create_task(_start(health, is_alone=is_alone))\n\n"
                 "    def listen_anew() -> None:\n        server.stop_listening()\n"
-                '        server.listen(settings.host, settings.port + 80, "PORT")\n\n'
+                '        server.add_sockets(bind(settings.host, settings.port + 80, "PORT"))\n\n'
                 "    asyncio.get_running_loop().call_later(15.0, listen_anew)\n",
             )
         ),

@@ -1,15 +1,19 @@
-"""The deadline of a request."""
+"""The headers of every answer, the deadline of a request."""
 
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.ioloop import IOLoop
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
 from app.counting import counting
+from app.handlers.base import BaseHandler
 from app.health import Health
 from app.http.in_flight import InFlight
 from app.http.policy import make_policy
@@ -19,6 +23,8 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 
 @pytest.fixture
@@ -65,3 +71,72 @@ async def test_a_request_is_released_as_often_as_it_was_held(
         )
         assert response.code == {"GET": 200, "BREW": 405}[method]
     assert released == held
+
+
+COMMON = [
+    "Content-Type",
+    "Date",
+    "Cache-Control",
+    "Content-Security-Policy",
+    "Referrer-Policy",
+    "X-Content-Type-Options",
+    "X-Request-Id",
+]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("path", "code", "more"),
+    [
+        ("/", 200, ["Vary"]),
+        ("/version", 200, []),
+        ("/api/v1/counter", 200, []),
+        ("/healthz", 200, []),
+        ("/nope", 404, ["Vary"]),
+    ],
+)
+async def test_every_answer_has_these_headers_and_no_others(
+    http_client: AsyncHTTPClient, base_url: str, path: str, code: int, more: list[str]
+) -> None:
+    response = await http_client.fetch(base_url + path, headers={"X-Request-ID": "known"}, raise_error=False)
+    assert response.code == code
+    assert [name for name, _ in response.headers.get_all()] == [
+        *COMMON,
+        *more,
+        "Content-Length",
+        "Connection",
+    ]
+    assert response.headers["X-Request-ID"] == "known"
+    sent = parsedate_to_datetime(response.headers["Date"])
+    assert abs(datetime.now(UTC) - sent) < timedelta(seconds=5)
+
+
+def test_an_answer_begins_as_tornado_would_begin_it() -> None:
+    """All that Tornado's `clear` sets, ours sets to the same, but for the headers."""
+    theirs, ours = RequestHandler.__new__(RequestHandler), BaseHandler.__new__(BaseHandler)
+    RequestHandler.clear(theirs)
+    ours.application = Application(policy=make_policy(Settings()))
+    ours.request = HTTPServerRequest(
+        start_line=RequestStartLine("GET", "/", "HTTP/1.1"), headers=HTTPHeaders({"Host": "localhost"})
+    )
+    known = set(vars(ours))
+    ours.clear()
+    assert set(vars(ours)) - known == set(vars(theirs))
+    for name, value in vars(theirs).items():
+        if name == "_headers":
+            assert ours._headers["Content-Type"] == theirs._headers["Content-Type"]
+        else:
+            assert vars(ours)[name] == value
+
+
+@pytest.mark.gen_test
+async def test_a_handler_may_have_default_headers_of_its_own(
+    http_client: AsyncHTTPClient, base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its errors, too."""
+    monkeypatch.setattr(
+        BaseHandler, "set_default_headers", lambda handler: handler.set_header("Cache-Control", "private")
+    )
+    for path in ("/version", "/nope"):
+        response = await http_client.fetch(base_url + path, raise_error=False)
+        assert response.headers.get_list("Cache-Control") == ["private"]

@@ -7,6 +7,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 URL = "/api/v1/counter"
 
 

@@ -8,6 +8,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

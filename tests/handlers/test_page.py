@@ -7,6 +7,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 @pytest.mark.gen_test
 async def test_get_counts_a_visit_and_shows_it(
@@ -61,6 +63,10 @@ async def test_the_style_is_a_cached_file(http_client: AsyncHTTPClient, base_url
     assert int(style.headers["Cache-Control"].removeprefix("max-age=")) > 86400 * 300
     assert b"prefers-color-scheme: dark" in style.body
     assert style.headers["X-Content-Type-Options"] == "nosniff"
+    again = await http_client.fetch(
+        base_url + found[1], headers={"If-None-Match": style.headers["Etag"]}, raise_error=False
+    )
+    assert (again.code, again.body) == (304, b"")
 
 
 @pytest.mark.gen_test

@@ -5,6 +5,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 @pytest.mark.gen_test
 async def test_both_say_ok_when_redis_answers(http_client: AsyncHTTPClient, base_url: str) -> None:

@@ -11,6 +11,8 @@ from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
 
+pytestmark = pytest.mark.usefixtures("each_transport")
+
 
 @pytest.fixture
 def settings(valkey: ValkeyServer) -> Settings:

@@ -1,28 +1,21 @@
 """What a listener does with connections that clients leave open, do not read, or share."""
 
-import asyncio
 import re
 import select
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
 
 from app.http.admission import FREE_REFUSALS_A_SECOND
-from app.http.connections import UNREAD
-from app.http.policy import make_policy
-from app.http.server import make_server
-from app.http.tornado_http1 import WRITE_BUFFER
-from app.settings import Settings
-from app.telemetry.metrics import Metrics
-from app.telemetry.requests import RequestTelemetry
+from app.http.connections import SPARE_DESCRIPTORS, UNREAD
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import PATIENCE, Service, eventually
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 STYLE = b"GET /static/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
@@ -103,72 +96,30 @@ def test_probes_get_in_among_clients_that_never_read(
         assert drops(service)[UNREAD] == 1
 
 
-class EndlessHandler(RequestHandler):
-    """Writes on and on without a wait for its client."""
-
-    written = 0
-
-    async def get(self) -> None:
-        while self.written < 64 * WRITE_BUFFER:
-            self.write(b"." * 65536)
-            type(self).written += 65536
-            # The future that says when it is sent is not looked at.
-            self.flush()
-            await asyncio.sleep(0)
+def test_who_is_asking_gives_way_last(valkey: ValkeyServer, start_service: StartService) -> None:
+    """Even one that waits for longer than others that ask for nothing."""
+    service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
+    with service.connect() as asking, service.connect() as resting, service.connect():
+        asking.sendall(VISIT[:-1])
+        resting.sendall(VISIT)
+        assert resting.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert [service.get("/readyz").status for _ in range(3)] == [200] * 3
+        asking.sendall(VISIT[-1:])
+        assert asking.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-class LargeHandler(RequestHandler):
-    """Writes all of it at once."""
-
-    SIZE = 16 * WRITE_BUFFER
-
-    def get(self) -> None:
-        self.write(b"." * self.SIZE)
-
-
-@asynccontextmanager
-async def asking(handler: type[RequestHandler], dropped: list[str]) -> AsyncIterator[socket.socket]:
-    """Yield a client that has asked a server in this loop."""
-    settings = Settings(host=LOOPBACK, request_timeout=1.5)
-    server = make_server(
-        Application([("/", handler)], log_function=lambda _: None),
-        make_policy(settings),
-        RequestTelemetry(Metrics(settings)),
-        dropped.append,
-    )
-    sockets = bind_sockets(0, LOOPBACK)
-    server.add_sockets(sockets)
-    with socket.create_connection(sockets[0].getsockname()) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        client.setblocking(False)
-        yield client
-        await server.aclose()
-
-
-@pytest.mark.gen_test(timeout=PATIENCE)
-async def test_what_waits_for_a_client_is_bounded() -> None:
-    dropped: list[str] = []
-    async with asking(EndlessHandler, dropped):
-        while EndlessHandler.written < 64 * WRITE_BUFFER:  # noqa: ASYNC110 - turns of the loop
-            await asyncio.sleep(0)
-        assert dropped == [UNREAD]
-
-
-@pytest.mark.gen_test(timeout=2 * PATIENCE)
-async def test_a_client_that_reads_slowly_gets_all_of_it() -> None:
-    dropped: list[str] = []
-    received = 0
-    async with asking(LargeHandler, dropped) as client:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        while received < LargeHandler.SIZE:
-            piece = await loop.sock_recv(client, 65536)
-            assert piece
-            received += len(piece)
-            await asyncio.sleep(0.015)
-        # Several times as long as a client may take nothing.
-        assert loop.time() - began > 3
-        assert dropped == []
+def test_a_crowd_at_a_full_service_takes_no_spare_descriptor(
+    valkey: ValkeyServer, start_service: StartService
+) -> None:
+    """They are for Redis, and for the log; whoever is closed for a new one has one for some turns more."""
+    service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
+    with ExitStack() as stack:
+        with service.frozen():
+            crowd = [stack.enter_context(service.connect()) for _ in range(2 * SPARE_DESCRIPTORS)]
+        for client in crowd[:-PLACES]:
+            assert client.recv(1) == b""
+    assert service.get("/readyz").status == 200
+    assert not [line for line in service.lines if line["level"] in {"error", "warning"}]
 
 
 def test_a_request_on_a_refused_connection_waits_no_longer_than_for_a_place(

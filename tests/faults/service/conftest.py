@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import pytest
 
+from app.settings import Settings
 from dev.valkey import free_port
 from tests.conftest import StartService
 from tests.faults.service.line import Line, Record, fault
@@ -22,6 +23,8 @@ from tests.visitors import PAGE_AND_API, PAUSE, Request
 TABLE = FaultTable("service")
 LONGEST_TEST = 180.0
 """Seconds; the longest line takes a fifth of it."""
+DEFAULT_TRANSPORT: str = Settings.model_fields["http_server"].default
+TRANSPORTS = ("tornado", "httptools")
 FAILED = "failed"
 """What a control reports, with how its line failed."""
 
@@ -32,21 +35,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Lines run on every product, or if `any_product` on Valkey; and once with their fault switched off."""
+    """Lines run on every product, or if `any_product` on Valkey: there with each transport, and once with
+    their fault switched off."""
     if "product" not in metafunc.fixturenames:
         return
-    is_control = metafunc.definition.get_closest_marker("control") is not None
-    cases = [pytest.param(valkey(), True, id=name_of(valkey()))]
-    if not is_control and not metafunc.definition.get_closest_marker("any_product"):
-        cases += [pytest.param(product, True, id=name_of(product)) for product in redises()]
+    on_valkey = name_of(valkey())
+    if metafunc.definition.get_closest_marker("control"):
+        metafunc.parametrize(("product", "fault_is_on"), [pytest.param(valkey(), True, id=on_valkey)])
+        return
+    cases = [
+        pytest.param(valkey(), transport, True, id=f"{on_valkey}-{transport}") for transport in TRANSPORTS
+    ]
+    if not metafunc.definition.get_closest_marker("any_product"):
+        cases += [
+            pytest.param(product, DEFAULT_TRANSPORT, True, id=name_of(product)) for product in redises()
+        ]
         if not redises():
-            cases.append(pytest.param(None, True, marks=pytest.mark.skip(reason=NO_REDIS), id="redis"))
-    if not is_control:
-        must_fail = pytest.mark.xfail(
-            raises=DidNotStrike, strict=True, reason="control: its fault is switched off"
-        )
-        cases.append(pytest.param(valkey(), False, marks=must_fail, id="switched-off"))
-    metafunc.parametrize(("product", "fault_is_on"), cases)
+            skipped = pytest.mark.skip(reason=NO_REDIS)
+            cases.append(pytest.param(None, DEFAULT_TRANSPORT, True, marks=skipped, id="redis"))
+    must_fail = pytest.mark.xfail(
+        raises=DidNotStrike, strict=True, reason="control: its fault is switched off"
+    )
+    cases.append(pytest.param(valkey(), DEFAULT_TRANSPORT, False, marks=must_fail, id="switched-off"))
+    metafunc.parametrize(("product", "transport", "fault_is_on"), cases)
 
 
 def name_of(product: Product) -> str:
@@ -84,11 +95,18 @@ def record(request: pytest.FixtureRequest) -> Record:
 
 
 @pytest.fixture
-def start_service(start_service: StartService) -> StartService:
+def transport() -> str:
+    """Which one serves: of a line, each."""
+    return DEFAULT_TRANSPORT
+
+
+@pytest.fixture
+def start_service(start_service: StartService, transport: str) -> StartService:
     """As everywhere, and with metrics: they are what shows that a fault struck."""
 
     def start(*place: Any, **settings: object) -> Service:  # noqa: ANN401 - as start_service takes them
-        return start_service(*place, **({"ADMIN_PORT": free_port()} | settings))
+        own = {"ADMIN_PORT": free_port(), "HTTP_SERVER": transport}
+        return start_service(*place, **(own | settings))
 
     return start
 

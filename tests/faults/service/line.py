@@ -168,7 +168,7 @@ def fault(
     lost, doubled = balance(groups, int(server.run("GET", "counter") or 0), line.others())
     row = Row(
         fault=name,
-        server=str(server.product),
+        server=f"{server.product}, {service.settings['HTTP_SERVER']}",
         struck=struck,
         visits=[visit for visits in groups for visit in visits],
         lost=lost,

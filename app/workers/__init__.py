@@ -1,0 +1,1 @@
+"""Several processes on the same ports, under Gunicorn's arbiter: WORKERS, see docs/workers.md."""

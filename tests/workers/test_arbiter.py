@@ -1,0 +1,161 @@
+"""What the arbiter does about workers that die, hang or cannot start, and at signals."""
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dev.valkey import free_port
+from tests.conftest import ValkeyServer
+from tests.service import eventually, run_to_end
+from tests.visitors import BROKEN, UNREACHED, Visitors
+from tests.workers.conftest import StartWorkers
+from tests.workers.workers import runs
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_killed_workers_are_replaced_and_every_answer_is_counted_once(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    service = start_workers(valkey).wait_until_ready()
+    with Visitors(service.address, count=24) as visitors:
+        for _ in range(4):
+            visitors.await_answers(100)
+            victim = min(service.wait_for_workers(2))
+            os.kill(victim, signal.SIGKILL)
+            service.wait_without({victim})
+        service.wait_for_workers(2)
+        visitors.await_answers(100)
+    numbers = [visit.number for visit in visitors.answered]
+    value = int(valkey.get("counter") or 0)
+    assert len(set(numbers)) == len(numbers)
+    assert max(number or 0 for number in numbers) <= value
+    # At most those who were in flight at a worker that was killed have no answer; each may have been counted.
+    assert set(visitors.statuses()) <= {200, BROKEN}
+    assert len(visitors.failures) <= 4 * 24
+    assert len(visitors.answered) <= value <= len(visitors.sent)
+    assert not any(visit.status == UNREACHED for visit in visitors.visits)
+
+
+@pytest.mark.usefixtures("each_transport")
+def test_sighup_replaces_all_workers_and_no_visitor_notices(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    """Who goes says nothing to /readyz, though DRAIN_DELAY is set: nobody has to be sent elsewhere."""
+    service = start_workers(valkey, DRAIN_DELAY=5).wait_until_ready()
+    before = service.wait_for_workers(2)
+    readiness = []
+    with Visitors(service.address, count=16) as visitors:
+        visitors.await_answers(100)
+        service.signal(signal.SIGHUP)
+        while any(map(runs, before)):
+            readiness.append(service.get("/readyz").status)
+        after = service.wait_for_workers(2)
+        visitors.await_answers(100)
+    assert before.isdisjoint(after)
+    assert visitors.failures == []
+    assert set(readiness) == {200}
+    assert valkey.get("counter") == str(len(visitors.answered))
+
+
+def test_sighup_reads_settings_anew_unless_they_are_bad(
+    valkey: ValkeyServer, start_workers: StartWorkers, tmp_path: Path
+) -> None:
+    (tmp_path / "ENVIRONMENT").write_text("FIRST")
+    service = start_workers(valkey, SECRETS_DIR=tmp_path).wait_until_ready()
+    first = service.wait_for_workers(2)
+    (tmp_path / "ENVIRONMENT").write_text("SECOND")
+    service.signal(signal.SIGHUP)
+    eventually(lambda: first.isdisjoint(service.pids()), "replaced", 20)
+    second = service.wait_for_workers(2)
+    assert service.get("/api/v1/counter").json["environment"] == "SECOND"
+    (tmp_path / "MAX_IN_FLIGHT").write_text("many")
+    service.signal(signal.SIGHUP)
+    service.line("not reloaded", complaint="MAX_IN_FLIGHT is 'many', allowed: a whole number, 1 or more")
+    assert service.wait_for_workers(2) == second
+
+
+def test_one_worker_more_and_one_less(valkey: ValkeyServer, start_workers: StartWorkers) -> None:
+    service = start_workers(valkey).wait_until_ready()
+    service.wait_for_workers(2)
+    service.signal(signal.SIGTTIN)
+    service.wait_for_workers(3)
+    with Visitors(service.address, count=8) as visitors:
+        visitors.await_answers(50)
+        service.signal(signal.SIGTTOU)
+        service.wait_for_workers(2)
+    assert visitors.failures == []
+    assert len([line for line in service.lines if line["event"] == "stopped"]) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_without_sense_here_are_refused(start_workers: StartWorkers, number: signal.Signals) -> None:
+    service = start_workers()
+    workers = service.wait_for_workers(2)
+    service.signal(number)
+    service.line("signal refused", signal=number.name)
+    assert service.wait_for_workers(2) == workers
+
+
+def test_a_frozen_worker_is_killed_and_replaced(valkey: ValkeyServer, start_workers: StartWorkers) -> None:
+    service = start_workers(valkey, module="tests.workers.impatient").wait_until_ready()
+    frozen = min(service.wait_for_workers(2))
+    os.kill(frozen, signal.SIGSTOP)
+    eventually(lambda: not runs(frozen), "killed", 20)
+    service.wait_for_workers(2)
+    assert service.count() == 1
+
+
+def test_of_a_worker_whose_loop_hangs_the_log_says_where(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    service = start_workers(valkey, module="tests.workers.impatient").wait_until_ready()
+    before = service.wait_for_workers(2)
+    with service.connect() as connection:
+        connection.sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        hung = service.line("the event loop hangs")
+    assert hung["at"][-1].endswith(" in hang")
+    eventually(lambda: len(before & service.pids()) == 1, "the other one stays")
+    service.wait_for_workers(2)
+
+
+def test_neither_an_outage_of_redis_nor_a_drain_is_taken_for_a_hung_loop(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    """Old workers drain and new ones start, all of them for longer than a loop may hang."""
+    settings = {"REQUEST_TIMEOUT": 20, "DRAIN_TIMEOUT": 20}
+    service = start_workers(valkey, module="tests.workers.impatient", **settings).wait_until_ready()
+    old = service.wait_for_workers(2)
+    valkey.pause()
+    with ExitStack() as stack:
+        held = [stack.enter_context(service.connect()) for _ in range(8)]
+        for connection in held:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        eventually(lambda: service.gauge("http_requests_in_flight") == 8, "in flight")
+        service.signal(signal.SIGHUP)
+        began = time.monotonic()
+        while time.monotonic() - began < 5:
+            assert service.get("/healthz").status == 200
+        # Whoever has none of them has ended.
+        assert service.pids() & old
+        valkey.resume()
+        for connection in held:
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    service.wait_without(old)
+    service.wait_for_workers(2)
+    assert not service.has_said("the event loop hangs")
+
+
+@pytest.mark.parametrize("end_by", ["exception", "SIGKILL"])
+def test_workers_that_cannot_start_are_not_tried_for_ever(end_by: str) -> None:
+    ended = run_to_end(
+        "tests.workers.failing", WORKERS=2, PORT=0, ADMIN_PORT=free_port(), HOST="127.0.0.1", END_BY=end_by
+    )
+    assert ended.returncode == 1
+    assert " workers in a row ended before they served" in ended.stdout
+    assert 5 <= ended.stdout.count("Booting worker") <= 6
+    assert "swordfish" not in ended.stdout + ended.stderr
+    assert ended.stderr == ""
