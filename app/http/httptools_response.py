@@ -15,6 +15,7 @@ from tornado.httputil import (
 
 from app.http.connection import Connection
 from app.http.connections import Connections
+from app.http.httptools_sending import behind
 
 BODILESS = frozenset({*range(100, 200), HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -75,11 +76,11 @@ class HttptoolsResponse(HTTPConnection):
             headers["Connection"] = "Keep-Alive"
         head = encoded_head(start_line, headers)
         self._written = self._stream.send(head + self._framed(chunk) if chunk else head)
-        return self._written
+        return behind(self._written)
 
     def write(self, chunk: bytes) -> "asyncio.Future[None]":
         self._written = self._stream.send(self._framed(chunk))
-        return self._written
+        return behind(self._written)
 
     def finish(self) -> None:
         if self._left and not self._stream.is_closing():

@@ -82,15 +82,39 @@ class Sending(asyncio.Protocol):
         return unsent > 0
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):
+            # The loop closes some turns later; a client that asks until then would get no answer.
+            self._socket.shutdown(socket.SHUT_WR)
+        self._end()
+
+    def abort(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        self._end()
+
+    def _end(self) -> None:
         self._is_to_close = True
         if self._transport is not None:
             # What waits for the client would hold the connection for as long as the client likes.
             self._transport.abort()
 
-    def abort(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
-        self.close()
+
+def behind(written: "asyncio.Future[None]") -> "asyncio.Future[None]":
+    """Return a future that is done with `written`, and may be cancelled without it."""
+    if written.done():
+        return written
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def tell(_: "asyncio.Future[None]") -> None:
+        if waiting.done():
+            return
+        if written.exception() is None:
+            waiting.set_result(None)
+        else:
+            _fail(waiting)
+
+    written.add_done_callback(tell)
+    return waiting
 
 
 def _fail(written: "asyncio.Future[None]") -> "asyncio.Future[None]":
