@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import pytest
 from redis import Redis
@@ -24,6 +24,9 @@ from app.telemetry.requests import RequestTelemetry
 from dev.valkey import LOOPBACK, Valkey
 from tests.counter.held_network import HeldCounter
 from tests.service import Service
+
+TRANSPORTS: tuple[str, ...] = get_args(Settings.model_fields["http_server"].annotation)
+"""What HTTP_SERVER may be."""
 
 
 class ValkeyServer(Valkey):
@@ -118,7 +121,7 @@ def held(server: Redis) -> Iterator[HeldCounter]:
     held.loop.end()
 
 
-@pytest.fixture(scope="module", params=["tornado", "httptools"])
+@pytest.fixture(scope="module", params=TRANSPORTS)
 def each_transport(request: pytest.FixtureRequest) -> Iterator[None]:
     """The tests that use this run with each transport; a fixture of a module has to ask for it."""
     with pytest.MonkeyPatch.context() as environment:

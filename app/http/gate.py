@@ -17,7 +17,7 @@ from app.http.connection import Connection
 from app.http.connections import Connections
 from app.http.problem import title_of
 from app.http.refusals import Refusals
-from app.http.request_header import in_origin_form, waits_to_continue
+from app.http.request_header import MOST_DIGITS, in_origin_form, waits_to_continue
 
 DISCARDED_BODY = 1024 * 1024
 """Bytes of an oversized body that are read and thrown away, because a client that is still sending would not
@@ -56,11 +56,15 @@ class Gate(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
         self._start_line, self._headers = start_line, headers
         self._connections.began(self._connection, self._response)
-        complaint = head_complaint(start_line, headers)
+        complaint = framing_complaint(start_line.version, headers)
         if complaint is not None:
-            self._refuse(*complaint)
+            self._refuse(400, complaint)
             return None
-        declared = int(headers.get("Content-Length", "0"))
+        length = headers.get("Content-Length", "0")
+        if len(length) > MOST_DIGITS:
+            self._refuse(413, "The request's body is larger than any that is taken.")
+            return None
+        declared = int(length)
         has_body = declared > 0 or "Transfer-Encoding" in headers
         if "Expect" in headers:
             # Written as Tornado looks for it. Other expectations, and those of HTTP/1.0, are ignored.
@@ -130,17 +134,6 @@ class Gate(HTTPMessageDelegate):
         )
         self._response.write_headers(ResponseStartLine("", status, title_of(status)), headers, body)
         self._response.finish()
-
-
-def head_complaint(line: RequestStartLine, headers: HTTPHeaders) -> tuple[int, str] | None:
-    """Return the status and the reason for which a request is refused that has this header, None if none is
-    known before the application has looked at it."""
-    complaint = framing_complaint(line.version, headers)
-    if complaint is not None:
-        return 400, complaint
-    if len(headers.get("Content-Length", "")) > len(str(NO_LIMIT)):
-        return 413, "The request's body is larger than any that is taken."
-    return None
 
 
 def framing_complaint(version: str, headers: HTTPHeaders) -> str | None:

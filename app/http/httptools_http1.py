@@ -7,16 +7,16 @@ A client that closes its sending side has left: what it asked for may be done, a
 """
 
 import asyncio
-import contextlib
 import functools
 import re
 import socket
 from collections.abc import Awaitable, Callable
 
 from httptools import HttpParserError
-from tornado.httputil import HTTPHeaders, HTTPMessageDelegate
+from tornado.httputil import HTTPMessageDelegate
 from tornado.web import Application
 
+from app.http.client_socket import has_arrived
 from app.http.connections import Connections
 from app.http.gate import Gate
 from app.http.httptools_parser import RequestParser
@@ -35,8 +35,6 @@ from app.http.request_header import (
 
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that are taken from a client who does not wait for its answers."""
-ENOUGH_TO_PEEK = 16
-"""Bytes that tell a request from a stray empty line."""
 LEADING_EMPTY_LINES = re.compile(rb"\A(?:%b)++" % EMPTY_LINES)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -91,7 +89,6 @@ class ClientStream(Sending):
         """For the request that is arriving or was not answered yet; None between requests."""
         self._request: HTTPMessageDelegate | None = None
         """Whom a request is passed on to while it arrives."""
-        self._headers = HTTPHeaders()
 
     # What the event loop tells
 
@@ -185,12 +182,12 @@ class ClientStream(Sending):
         except InvalidRequest as invalid:
             self._refuse(invalid.status, str(invalid))
             return
-        self._headers = self._parser.parse_fields(line.version, fields)
-        writer = self._writer = HttptoolsResponse(self, line, persists(line.version, self._headers))
+        headers = self._parser.parse_fields(line.version, fields)
+        writer = self._writer = HttptoolsResponse(self, line, persists(line.version, headers))
         application = self._server.application.start_request(self, writer)
         request = Gate(self.connections, self.connection, writer, self._server.refusals, application)
         self._request = request
-        waiting = request.headers_received(line, self._headers)
+        waiting = request.headers_received(line, headers)
         if waiting is not None:
             self._go_on_after(waiting, self._begin_body)
         else:
@@ -199,7 +196,11 @@ class ClientStream(Sending):
     def _begin_body(self) -> None:
         if self._parser.is_complete:
             self._end_request()
-        elif self._writer is not None and not self._unread and self._writer.is_to_continue(self._headers):
+        elif (
+            self._writer is not None
+            and not self._unread
+            and self._writer.is_to_continue(self._parser.headers)
+        ):
             self.send(CONTINUE)
 
     def _read_body(self) -> None:
@@ -263,11 +264,4 @@ class ClientStream(Sending):
         return self._writer is None and self._going_on is None and not self.has_unread()
 
     def has_unread(self) -> bool:
-        if self.is_closing():
-            return False
-        # Some clients send an empty line after a body.
-        if self._unread.strip(b"\r\n"):
-            return True
-        with contextlib.suppress(OSError):
-            return bool(self._socket.recv(ENOUGH_TO_PEEK, socket.MSG_PEEK).strip(b"\r\n"))
-        return False
+        return not self.is_closing() and has_arrived(self._unread, self._socket)

@@ -12,10 +12,12 @@ import re
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from tornado.httputil import HTTPHeaders
 
+from app.http.request_header import MOST_DIGITS
+
 BODY_END = b"\r\n\r\n"
 """What may end a chunked body, its trailers included."""
-LENGTH = re.compile(r"[0-9]{1,19}")
-"""A Content-Length that is looked at; longer ones are refused by Gate."""
+LENGTH = re.compile(rf"[0-9]{{1,{MOST_DIGITS}}}")
+"""A Content-Length that is looked at; others are refused by Gate."""
 
 
 class RequestParser:
@@ -27,7 +29,7 @@ class RequestParser:
         """Whether the request's end was found."""
         self._is_spent = False
         """Whether the parser takes no request after this one. It goes by Proxy-Connection, too."""
-        self._headers = HTTPHeaders()
+        self.headers = HTTPHeaders()
         self._are_headers_complete = False
         self._pieces: list[bytes] = []
         """Of the body's content, as the parser finds them."""
@@ -43,7 +45,7 @@ class RequestParser:
         """Return the fields of the next request."""
         if self._is_spent:
             self._parser, self._is_spent = HttpRequestParser(self), False
-        self._headers, self._are_headers_complete, self.is_complete = HTTPHeaders(), False, False
+        self.headers, self._are_headers_complete, self.is_complete = HTTPHeaders(), False, False
         self._overhead, self._tail = 0, b""
         try:
             self._parser.feed_data(b"GET / %b\r\n%b" % (version.encode(), fields))
@@ -51,11 +53,10 @@ class RequestParser:
             # It found an upgrade, and would see no body now; but HTTP/1.1 is an answer to whoever could speak
             # something else, too (RFC 9110, 7.8). Or it is stricter than that, as with a tab after `chunked`;
             # what is refused for its framing is Gate's to say.
-            self._headers = HTTPHeaders.parse(fields.decode("latin-1"))
+            self.headers = HTTPHeaders.parse(fields.decode("latin-1"))
             self._begin_again()
-        is_sized = "Transfer-Encoding" not in self._headers and LENGTH.fullmatch(self._length)
-        self._body_left = int(self._length) if is_sized else None
-        return self._headers
+        self._body_left = self._length()
+        return self.headers
 
     def parse_body(self, unread: bytes) -> tuple[bytes, bytes]:
         """Return what has arrived of the body's content, and what lies behind where the body may end.
@@ -92,18 +93,20 @@ class RequestParser:
         self._tail = known[max(begin + 1 - len(BODY_END), 0) : begin]
         return begin - before
 
-    @property
-    def _length(self) -> str:
-        return self._headers.get("Content-Length", "")
+    def _length(self) -> int | None:
+        """Return how many bytes the body has; None where that is not known, or not taken."""
+        given = self.headers.get("Content-Length", "")
+        is_known = "Transfer-Encoding" not in self.headers and LENGTH.fullmatch(given)
+        return int(given) if is_known else None
 
     def _begin_again(self) -> None:
         """Read a request of which the parser is told no more than how its body is framed."""
         self._parser, self.is_complete = HttpRequestParser(self), False
         self._are_headers_complete = True
-        framing = b"Transfer-Encoding: chunked\r\n"
-        if "Transfer-Encoding" not in self._headers:
-            is_sized = LENGTH.fullmatch(self._length)
-            framing = b"Content-Length: %b\r\n" % self._length.encode() if is_sized else b""
+        length = self._length()
+        framing = b"" if length is None else b"Content-Length: %d\r\n" % length
+        if "Transfer-Encoding" in self.headers:
+            framing = b"Transfer-Encoding: chunked\r\n"
         self._parser.feed_data(b"GET / HTTP/1.1\r\n%b\r\n" % framing)
 
     # What llhttp tells
@@ -115,10 +118,10 @@ class RequestParser:
             self._is_spent = True
         else:
             text, content = name.decode("latin-1"), value.decode("latin-1").strip(" \t")
-            if text in self._headers:
-                self._headers.add(text, content)
+            if text in self.headers:
+                self.headers.add(text, content)
             else:
-                self._headers[text] = content
+                self.headers[text] = content
 
     def on_headers_complete(self) -> None:
         self._are_headers_complete = True

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Protocol
 
 from tornado.httputil import (
@@ -16,8 +15,7 @@ from tornado.httputil import (
 from app.http.connection import Connection
 from app.http.connections import Connections
 from app.http.httptools_sending import behind
-
-BODILESS = frozenset({*range(100, 200), HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+from app.http.response_header import BODILESS, encoded_header
 
 
 class Stream(Protocol):
@@ -74,7 +72,7 @@ class HttptoolsResponse(HTTPConnection):
             headers["Connection"] = "close"
         elif not self._is_of_http_1_1:
             headers["Connection"] = "Keep-Alive"
-        head = encoded_head(start_line, headers)
+        head = encoded_header(start_line, headers)
         self._written = self._stream.send(head + self._framed(chunk) if chunk else head)
         return behind(self._written)
 
@@ -133,13 +131,3 @@ class HttptoolsResponse(HTTPConnection):
         if self._is_chunked and chunk:
             return b"%x\r\n%b\r\n" % (len(chunk), chunk)
         return chunk
-
-
-def encoded_head(start_line: ResponseStartLine, headers: HTTPHeaders) -> bytes:
-    """Encode a response's header. Raises ValueError for a line that would be two."""
-    lines = [f"HTTP/1.1 {start_line.code} {start_line.reason}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in headers.get_all()]
-    text = "".join(lines)
-    if text.count("\n") != len(lines) or text.count("\r") != len(lines):
-        raise ValueError(f"Illegal characters (CR or LF) in the header {text!r}")
-    return text.encode("latin-1") + b"\r\n"

@@ -3,16 +3,12 @@
 import asyncio
 import contextlib
 import socket
-import struct
 import time
 from typing import cast
 
-from tornado.iostream import StreamClosedError
-
+from app.http.client_socket import never_written, reset_on_close
 from app.http.connection import Connection
 from app.http.connections import UNREAD, WRITE_BUFFER, Connections
-
-NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Sending(asyncio.Protocol):
@@ -42,7 +38,7 @@ class Sending(asyncio.Protocol):
         self._transport, self._is_to_close = None, True
         drained, self._drained = self._drained, None
         if drained is not None:
-            _fail(drained)
+            never_written(drained)
 
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
@@ -53,13 +49,13 @@ class Sending(asyncio.Protocol):
         """Write; the future is done when the system has taken over all of it."""
         transport = self._transport
         if transport is None or transport.is_closing():
-            return _fail(asyncio.get_running_loop().create_future())
+            return never_written()
         unsent = transport.get_write_buffer_size()
         if not unsent:
             self.connection.taken_at = time.monotonic()
         elif unsent > WRITE_BUFFER:
             self.connections.drop(self.connection, UNREAD)
-            return _fail(asyncio.get_running_loop().create_future())
+            return never_written()
         transport.write(data)
         self._unsent_before = transport.get_write_buffer_size()
         if not self._unsent_before:
@@ -88,8 +84,7 @@ class Sending(asyncio.Protocol):
         self._end()
 
     def abort(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        reset_on_close(self._socket)
         self._end()
 
     def _end(self) -> None:
@@ -111,14 +106,7 @@ def behind(written: "asyncio.Future[None]") -> "asyncio.Future[None]":
         if written.exception() is None:
             waiting.set_result(None)
         else:
-            _fail(waiting)
+            never_written(waiting)
 
     written.add_done_callback(tell)
     return waiting
-
-
-def _fail(written: "asyncio.Future[None]") -> "asyncio.Future[None]":
-    written.set_exception(StreamClosedError())
-    # Or asyncio logs that nobody asked for the exception.
-    written.exception()
-    return written

@@ -1,13 +1,12 @@
 """The answer to what never reaches a handler."""
 
-import time
-
-from tornado.httputil import HTTPHeaders, RequestStartLine, format_timestamp
+from tornado.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine
 
 from app.http.connection import Connection
 from app.http.policy import RequestPolicy
 from app.http.problem import CONTENT_TYPE, problem_body, title_of
 from app.http.request_id import request_id_of
+from app.http.response_header import encoded_header
 from app.telemetry.requests import RequestTelemetry
 
 REFUSED = "refused"
@@ -33,12 +32,10 @@ class Refusals:
         connection.is_last = True
         request_id = request_id_of(headers)
         body = problem_body(status, detail, request_id)
-        answer = HTTPHeaders(self._policy.headers)
-        answer["X-Request-ID"] = request_id
+        answer = self._policy.response_headers(request_id)
         answer["Content-Type"] = CONTENT_TYPE
         answer["Content-Length"] = str(len(body))
         answer["Connection"] = "close"
-        answer["Date"] = format_timestamp(time.time())
         peer = connection.remote_ip
         method = start_line.method if start_line else "other"
         self._telemetry.record(
@@ -53,18 +50,7 @@ class Refusals:
         )
         return answer, b"" if method == "HEAD" else body
 
-    def encoded(
-        self,
-        connection: Connection,
-        status: int,
-        detail: str,
-        start_line: RequestStartLine | None = None,
-        fields: HTTPHeaders | None = None,
-    ) -> bytes:
+    def encoded(self, connection: Connection, status: int, detail: str) -> bytes:
         """Return the whole answer, for bytes in which a parser found no request."""
-        headers, body = self.answer(connection, status, detail, start_line, fields)
-        lines = [
-            f"HTTP/1.1 {status} {title_of(status)}",
-            *(f"{name}: {value}" for name, value in headers.get_all()),
-        ]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        headers, body = self.answer(connection, status, detail)
+        return encoded_header(ResponseStartLine("", status, title_of(status)), headers) + body

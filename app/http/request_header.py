@@ -17,6 +17,8 @@ REQUEST_LINE = re.compile(
 FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*+\r\n")
 """No bare LF or CR: where two differ in whether it ends a line, one sees another request. The same goes for
 what is folded, or has a space before the colon."""
+MOST_DIGITS = 19
+"""Of a Content-Length that is looked at: so many has NO_LIMIT of Gate. A longer one is refused."""
 ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+;=:\[\]-]|%[0-9A-Fa-f]{2})*")
 """As Tornado has it, see HTTPServerRequest."""

@@ -24,7 +24,6 @@ A client that closes its sending side has left: what it asked for may be done, a
 import asyncio
 import contextlib
 import socket
-import struct
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -41,10 +40,10 @@ from tornado.httputil import (
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.web import Application
 
+from app.http.client_socket import has_arrived, never_written, reset_on_close
 from app.http.connection import Connection
 from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 from app.http.gate import NO_LIMIT, Gate
-from app.http.httptools_response import BODILESS
 from app.http.refusals import Refusals
 from app.http.request_header import (
     EMPTY_LINES,
@@ -55,12 +54,10 @@ from app.http.request_header import (
     persists,
     too_large,
 )
+from app.http.response_header import BODILESS
 
 BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 """What Tornado writes for a request that it cannot parse."""
-ENOUGH_TO_PEEK = 16
-"""Bytes that tell a request from a stray empty line."""
-NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class TornadoHTTP1(HTTPServerConnectionDelegate):
@@ -117,9 +114,9 @@ class AnsweringStream(IOStream):
         # Or those who have left, or were dropped, would be served what else they asked for.
         if self.closed():
             raise StreamClosedError
-        return self._rested(max_bytes)
+        return self._read_header(max_bytes)
 
-    async def _rested(self, max_bytes: int | None) -> bytes:
+    async def _read_header(self, max_bytes: int | None) -> bytes:
         # Tornado's own pattern takes longer to find than all else that is done with a header.
         while (header := await super().read_until_regex(HEADER_END.pattern, max_bytes)) == EMPTY_LINES:
             # What is in the buffer is there at once; but there are other clients.
@@ -134,7 +131,8 @@ class AnsweringStream(IOStream):
         try:
             parse_request_line(header)
         except InvalidRequest as invalid:
-            self._send_and_close(self._refusals.encoded(self.connection, invalid.status, str(invalid)))
+            self._refuse(invalid.status, str(invalid))
+            self.close()
             raise StreamClosedError from None
         return header
 
@@ -143,23 +141,14 @@ class AnsweringStream(IOStream):
         return self.closed() or (self.reading() and not self.has_unread())
 
     def has_unread(self) -> bool:
-        if self.closed():
-            return False
-        # Some clients send an empty line after a body.
-        if self._read_buffer.strip(b"\r\n"):
-            return True
-        try:
-            return bool(self.socket.recv(ENOUGH_TO_PEEK, socket.MSG_PEEK).strip(b"\r\n"))
-        except OSError:
-            return False
+        return not self.closed() and has_arrived(self._read_buffer, self.socket)
 
     def has_unsent(self) -> bool:
         return self.writing()
 
     def abort(self) -> None:
         if not self.closed():
-            with contextlib.suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            reset_on_close(self.socket)
             self.close()
 
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
@@ -171,7 +160,7 @@ class AnsweringStream(IOStream):
             self.connection.taken_at = time.monotonic()
         elif self._unsent > WRITE_BUFFER:
             self._connections.drop(self.connection, UNREAD)
-            return _never_written()
+            return never_written()
         self._unsent += len(data)
         self.last_write = super().write(data)
         return self.last_write
@@ -190,14 +179,12 @@ class AnsweringStream(IOStream):
                 status, detail = 400, NO_REQUEST
             else:
                 status, detail = too_large(bytes(self._read_buffer[:limit]), limit)
-            with contextlib.suppress(OSError):
-                self.socket.send(self._refusals.encoded(connection, status, detail))
+            self._refuse(status, detail)
         super().close(exc_info)
 
-    def _send_and_close(self, answer: bytes) -> None:
+    def _refuse(self, status: int, detail: str) -> None:
         with contextlib.suppress(OSError):
-            self.socket.send(answer)
-        self.close()
+            self.socket.send(self._refusals.encoded(self.connection, status, detail))
 
 
 class TornadoResponse(HTTPConnection):
@@ -283,11 +270,3 @@ class _Request(Gate):
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
         self._writer.begin(start_line, headers)
         return super().headers_received(start_line, headers)
-
-
-def _never_written() -> asyncio.Future[None]:
-    written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    written.set_exception(StreamClosedError())
-    # Or asyncio logs that nobody asked for the exception.
-    written.exception()
-    return written

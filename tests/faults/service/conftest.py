@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from dev.valkey import free_port
-from tests.conftest import StartService
+from tests.conftest import TRANSPORTS, StartService
 from tests.faults.service.line import Line, Record, fault
 from tests.faults.service.products import NO_REDIS, Product, redises, valkey
 from tests.faults.service.redis_proxy import RedisProxy
@@ -24,7 +24,6 @@ TABLE = FaultTable("service")
 LONGEST_TEST = 180.0
 """Seconds; the longest line takes a fifth of it."""
 DEFAULT_TRANSPORT: str = Settings.model_fields["http_server"].default
-TRANSPORTS = ("tornado", "httptools")
 FAILED = "failed"
 """What a control reports, with how its line failed."""
 

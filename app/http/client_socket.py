@@ -1,0 +1,39 @@
+"""What each transport does with a client's socket, below HTTP."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+
+from tornado.iostream import StreamClosedError
+
+ENOUGH_TO_PEEK = 16
+"""Bytes that tell a request from a stray empty line."""
+NO_LINGER = struct.pack("ii", 1, 0)
+
+
+def has_arrived(read: bytes | bytearray, client: socket.socket) -> bool:
+    """Tell whether there is more than empty lines in what was read, or in what the system has.
+
+    The socket must not block. Some clients send an empty line after a body.
+    """
+    if read.strip(b"\r\n"):
+        return True
+    with contextlib.suppress(OSError):
+        return bool(client.recv(ENOUGH_TO_PEEK, socket.MSG_PEEK).strip(b"\r\n"))
+    return False
+
+
+def reset_on_close(client: socket.socket) -> None:
+    """Let the end of the connection throw away what the client has not taken."""
+    with contextlib.suppress(OSError):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+
+
+def never_written(written: "asyncio.Future[None] | None" = None) -> "asyncio.Future[None]":
+    """Return a future, or this one, of bytes that the system will not take over."""
+    future = asyncio.get_running_loop().create_future() if written is None else written
+    future.set_exception(StreamClosedError())
+    # Or asyncio logs that nobody asked for the exception.
+    future.exception()
+    return future
