@@ -22,6 +22,7 @@ from app.handlers.routes import Route
 from app.handlers.static import StaticHandler
 from app.handlers.version import version_routes
 from app.health import Health
+from app.http.dispatch import ExactApplication
 from app.http.drain import drain
 from app.http.policy import RequestPolicy, make_policy
 from app.http.server import bind, make_server, url_of
@@ -99,7 +100,7 @@ def _application(
             quiet=handler.is_probe,
         )
 
-    return Application(
+    return ExactApplication(
         routes,
         policy=policy,
         log_function=record,

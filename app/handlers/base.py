@@ -1,23 +1,28 @@
 """What all handlers share: identity, limits, deadline, headers, errors.
 
 Relied on here though Tornado does not document it, as of 6.6.1: `RequestHandler.clear` resets `_headers`,
-`_write_buffer`, `_status_code` and `_reason`, and nothing else.
+`_write_buffer`, `_status_code` and `_reason`, and nothing else; what `RequestHandler.__init__` sets, and what
+`ui` holds.
 """
 
 import asyncio
 import json
 from collections.abc import Awaitable
+from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, ClassVar
 
 import structlog
-from tornado.web import HTTPError, RequestHandler
+from tornado.httputil import HTTPServerRequest
+from tornado.util import ObjectDict
+from tornado.web import Application, HTTPError, RequestHandler, _UIModuleNamespace
 
 from app.handlers.negotiation import preferred
 from app.http.policy import RequestPolicy
 from app.http.problem import CONTENT_TYPE, problem_body, title_of
 from app.http.request_id import request_id_complaint, request_id_of
+from app.telemetry.context import current_request_id
 from app.unavailable import Unavailable
 
 FULL = "Too many requests are in flight; try again in a moment."
@@ -49,25 +54,31 @@ class BaseHandler(RequestHandler):
     is_held = False
     is_admitted = False
 
-    @property
-    def policy(self) -> RequestPolicy:
-        policy: RequestPolicy = self.application.settings["policy"]
-        return policy
+    def __init__(self, application: Application, request: HTTPServerRequest, **dependencies: Any) -> None:  # noqa: ANN401
+        """Do what Tornado's does, but for `ui`, which only a template asks for."""
+        self.application = application
+        self.request = request
+        self._headers_written = False
+        self._finished = False
+        self._auto_finish = True
+        self._prepared_future = None
+        self.policy: RequestPolicy = application.settings["policy"]
+        self.request_id = request_id_of(request.headers)
+        self.clear()
+        request.connection.set_close_callback(self.on_connection_close)  # type: ignore[union-attr]
+        self.initialize(**dependencies)
+
+    @cached_property
+    def ui(self) -> ObjectDict:  # type: ignore[override]
+        """What a template knows beside its own variables."""
+        modules = _UIModuleNamespace(self, self.application.ui_modules)
+        return ObjectDict({"_tt_modules": modules, "modules": modules})
 
     @property
     def connection(self) -> object:
         """What the request came on, see app.http.connection."""
         connection: object = self.request.connection.context  # type: ignore[union-attr]
         return connection
-
-    @property
-    def request_id(self) -> str:
-        # Kept on the request: Tornado asks for the default headers again when it turns to an error.
-        known: str | None = getattr(self.request, "request_id", None)
-        if known is None:
-            known = request_id_of(self.request.headers)
-            self.request.request_id = known  # type: ignore[attr-defined]
-        return known
 
     @property
     def client_address(self) -> str:
@@ -90,7 +101,7 @@ class BaseHandler(RequestHandler):
         return False
 
     def prepare(self) -> Awaitable[None] | None:
-        structlog.contextvars.bind_contextvars(request_id=self.request_id)
+        current_request_id.set(self.request_id)
         self.policy.in_flight.hold(self.request.connection)
         self.is_held = True
         if self.is_probe:

@@ -56,6 +56,10 @@ class Gate(HTTPMessageDelegate):
         assert isinstance(start_line, RequestStartLine)  # noqa: S101 - a server gets requests
         self._start_line, self._headers = start_line, headers
         self._connections.began(self._connection, self._response)
+        is_framed = "Content-Length" in headers or "Transfer-Encoding" in headers
+        if not is_framed and "Expect" not in headers:
+            # Most requests: nothing but the target is left to be looked at.
+            return self._pass_on(start_line, headers)
         complaint = framing_complaint(start_line.version, headers)
         if complaint is not None:
             self._refuse(400, complaint)
@@ -82,6 +86,9 @@ class Gate(HTTPMessageDelegate):
             if "Expect" in headers or declared > DISCARDED_BODY:
                 self._refuse_oversized()
             return None
+        return self._pass_on(start_line, headers)
+
+    def _pass_on(self, start_line: RequestStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
         try:
             return self._application.headers_received(in_origin_form(start_line, headers), headers)
         except (HTTPInputError, ValueError):

@@ -83,6 +83,8 @@ class ClientStream(Sending):
         self._looked_through = 0
         """Bytes of it in which no header ends."""
         self._is_paused = False
+        self._reads_on_soon = False
+        """Whether what has arrived is read in the loop's next turn: other clients go first."""
         self._going_on: asyncio.Task[None] | None = None
         """Nothing is read until it ends: the client rests, or a handler has yet to take a part of a body."""
         self._writer: HttptoolsResponse | None = None
@@ -123,14 +125,18 @@ class ClientStream(Sending):
         self._writer = None
         self.connections.flushed(self.connection, writer)
         if self._unread:
-            # Not at once: there are other clients.
-            asyncio.get_running_loop().call_soon(self._read)
+            self._reads_on_soon = True
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._reads_on_soon = False
+        self._read()
 
     # Requests, one after another
 
     def _read(self) -> None:
         try:
-            while self._unread and self._going_on is None and not self.is_closing() and self._take_next():
+            while self._unread and self._may_read() and self._take_next():
                 pass
         except BaseException:
             # The request in the middle of which that was raised would be in flight for ever.
@@ -143,6 +149,9 @@ class ClientStream(Sending):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+
+    def _may_read(self) -> bool:
+        return not self._reads_on_soon and self._going_on is None and not self.is_closing()
 
     def _take_next(self) -> bool:
         """Take a part of what has arrived; tell whether there was one whose turn it is."""

@@ -12,6 +12,7 @@ import re
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from tornado.httputil import HTTPHeaders
 
+from app.http.headers import Headers
 from app.http.request_header import MOST_DIGITS
 
 BODY_END = b"\r\n\r\n"
@@ -45,7 +46,7 @@ class RequestParser:
         """Return the fields of the next request."""
         if self._is_spent:
             self._parser, self._is_spent = HttpRequestParser(self), False
-        self.headers, self._are_headers_complete, self.is_complete = HTTPHeaders(), False, False
+        self.headers, self._are_headers_complete, self.is_complete = Headers(), False, False
         self._overhead, self._tail = 0, b""
         try:
             self._parser.feed_data(b"GET / %b\r\n%b" % (version.encode(), fields))

@@ -8,6 +8,7 @@ from tornado.httputil import HTTPHeaders, format_timestamp
 
 from app.http.admission import Admission
 from app.http.client_address import client_address
+from app.http.headers import Headers
 from app.http.in_flight import InFlight
 from app.settings import Settings
 
@@ -34,14 +35,14 @@ class RequestPolicy:
 
     def response_headers(self, request_id: str) -> HTTPHeaders:
         """Return what the answer to a request begins with; a handler adds and changes what it likes."""
-        headers = HTTPHeaders()
-        # One by one: HTTPHeaders checks each of several by three regular expressions.
-        headers["Content-Type"] = "text/html; charset=UTF-8"
-        headers["Date"] = _date(int(time.time()))
-        for name, value in self.headers.items():
-            headers[name] = value
-        headers["X-Request-ID"] = request_id
-        return headers
+        return Headers(
+            {
+                "Content-Type": ["text/html; charset=UTF-8"],
+                "Date": [_date(int(time.time()))],
+                **{name: [value] for name, value in self.headers.items()},
+                "X-Request-Id": [request_id],
+            }
+        )
 
     @cached_property
     def _allowed_hosts(self) -> frozenset[str]:

@@ -55,10 +55,9 @@ def too_large(header: bytes, most: int) -> tuple[int, str]:
 
 def persists(version: str, headers: HTTPHeaders) -> bool:
     """Tell whether a client would go on with its connection after a request (RFC 9112, section 9.3)."""
-    connection = headers.get("Connection")
-    if connection is None:
+    if "Connection" not in headers:
         return version == "HTTP/1.1"
-    options = {option.strip(" \t").lower() for option in connection.split(",")}
+    options = {option.strip(" \t").lower() for option in headers["Connection"].split(",")}
     return "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
 
 

@@ -13,6 +13,7 @@ import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from app.settings import Settings
+from app.telemetry.context import name_request
 from app.telemetry.exceptions import described, in_lines
 from app.telemetry.lines import Lines
 
@@ -27,6 +28,7 @@ def configure_logs(settings: Settings) -> None:
     as_json = settings.log_format == "json"
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
