@@ -8,8 +8,8 @@ from tornado.httputil import HTTPHeaders
 class Headers(HTTPHeaders):
     """The same for whoever uses it.
 
-    As of Tornado 6.6.1 the base keeps `_as_list` and `_combined_cache`; to make an empty one takes a check
-    against abstract classes, and to ask for what is not there an exception, each longer than all else about it.
+    As of Tornado 6.6.1 the base keeps `_as_list` and `_combined_cache`. To make one takes it a check against
+    abstract classes, to ask for what is not there an exception: each takes longer than all else about it.
     """
 
     def __init__(self, lines: dict[str, list[str]] | None = None) -> None:  # the base's would be slow

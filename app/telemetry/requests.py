@@ -103,7 +103,8 @@ def access_line(
         f'{{"request_id": {quoted(request_id)}, "method": {quoted(method)}, "route": {quoted(route)}, '
         f'"path": {quoted(path)}, "status": {status}, "duration_ms": {duration_ms}, '
         f'"client": {quoted(client)}, "user_agent": {quoted(user_agent)}, '
-        f'"event": "request", "level": "{level}", "logger": "access", "timestamp": "{_shown_second(second)}.{int((now - second) * 1e6):06d}Z"{more}}}\n'
+        f'"event": "request", "level": "{level}", "logger": "access", "timestamp": "{_shown_second(second)}.'
+        f'{int((now - second) * 1e6):06d}Z"{more}}}\n'
     )
 
 
