@@ -130,7 +130,8 @@ def with_values(text: str, values: Mapping[str, str]) -> str:
     """Put these values in the place of the examples that the first block begins with."""
     for name, value in values.items():
         line = f"{name}={shlex.quote(value)}"
-        text, count = re.subn(rf"^{name}=.*$", lambda _, line=line: line, text, flags=re.MULTILINE)
+        # A backslash in a value is one of its own, not of the pattern's.
+        text, count = re.subn(rf"^{name}=.*$", line.replace("\\", r"\\"), text, flags=re.MULTILINE)
         assert count == 1, f"the page sets {name} {count} times"
     return text
 
