@@ -278,7 +278,7 @@ case "$*" in
   *" get pods "*) printf 'pod/a\npod/b\n' ;;
   *exec*pod/a*/readyz) echo 200 ok ;;
   *exec*pod/b*/readyz) if [ -e seen ]; then echo 200 ok; else touch seen; echo 503 redis: connection; fi ;;
-  *exec*pod/a*/metrics) printf '200 # HELP x_total is 0\n%s 0.0\n%s 2.0\ny 1.0\n' 'x_total{r="a"}' 'x_total{r="b"}' ;;
+  *exec*pod/a*/metrics) printf '%s\n' '200 # HELP x_total is 0' 'x_total{r="a"} 0.0' 'x_total{r="b"} 2.0' 'y 1.0' ;;
   *) echo "Error: $*" >&2; exit 1 ;;
 esac
 """
