@@ -8,7 +8,6 @@ import shlex
 import shutil
 import subprocess
 from functools import cache
-from pathlib import Path
 
 import pytest
 from redis.exceptions import ResponseError
