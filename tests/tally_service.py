@@ -14,6 +14,8 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 from app.unavailable import Unavailable
 
+GONE = "folder is gone"
+
 
 class TallyUnavailable(Unavailable):
     """There is no folder to keep it in."""
@@ -30,7 +32,7 @@ class Tally:
 
     async def check(self) -> None:
         if not self._folder.is_dir():
-            raise TallyUnavailable("folder is gone")
+            raise TallyUnavailable(GONE)
 
     async def stroke(self) -> int:
         await self.check()
@@ -62,6 +64,7 @@ def tallying(_settings: Settings, _metrics: Metrics) -> Feature:
         routes=[route(TallyHandler, tally=tally)],
         needs="disk",
         check=tally.check,
+        reasons=[GONE],
         settle=[tally.settle],
         aclose=tally.aclose,
     )
