@@ -135,9 +135,7 @@ async def main(
     admin = make_server(admin_app, admin_policy, telemetry, told.count_drop)
     told.watch(policy, server.connections)
     metrics.watch_health(health.found, {*NOT_READY, *feature.reasons})
-    for handler in (route.handler_class for route in feature.routes):
-        if issubclass(handler, BaseHandler):
-            metrics.expect_requests(handler.route, handler.allowed_methods())
+    expect_requests(metrics, feature)
     lag = LoopLag(metrics.observe_lag)
     lag.start()
 
@@ -168,6 +166,13 @@ async def main(
     await feature.aclose()
     lag.stop()
     log.info("stopped")
+
+
+def expect_requests(metrics: Metrics, feature: Feature) -> None:
+    """Show what visitors may ask for from the first scrape."""
+    for handler in (route.handler_class for route in feature.routes):
+        if issubclass(handler, BaseHandler):
+            metrics.expect_requests(handler.route, handler.allowed_methods())
 
 
 async def _start(health: Health, *, is_alone: bool) -> None:

@@ -1,5 +1,6 @@
 """The life of a real process against a real Valkey."""
 
+import re
 import signal
 import socket
 import threading

@@ -14,7 +14,7 @@ from app.telemetry.requests import RequestTelemetry
 REFUSED = "refused"
 """The route, in logs and metrics, of what was refused before any route was looked for."""
 
-BECAUSE = {
+BECAUSE: dict[int, RefusedBecause] = {
     HTTPStatus.REQUEST_TIMEOUT: RefusedBecause.TOO_SLOW,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RefusedBecause.TOO_LARGE,
     HTTPStatus.REQUEST_URI_TOO_LONG: RefusedBecause.TOO_LARGE,

@@ -49,7 +49,7 @@ class Metrics:
         GCCollector(registry=self.registry)
         self._requests = Histogram(
             "http_request_duration_seconds",
-            "Time to answer a request",
+            "Time from a request's header to its answer, refusals included",
             ("method", "route", "status"),
             buckets=BUCKETS,
             registry=self.registry,
@@ -64,7 +64,7 @@ class Metrics:
         )
         Gauge(
             "build_info",
-            "What runs here",
+            "What runs here: always 1, and told by the labels",
             ("version", "commit", "environment"),
             registry=self.registry,
             multiprocess_mode="livemax",

@@ -42,7 +42,7 @@ class SharedMetrics(Metrics):
         self._folder = folder
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         super().__init__(settings)
-        Gauge("workers", "Workers that run", registry=self.registry, multiprocess_mode="livesum").set(1)
+        workers_gauge(self.registry).set(1)
         made = _file_of(folder, place).with_suffix(".new")
         made.write_text(str(os.getpid()))
         made.rename(_file_of(folder, place))
@@ -62,6 +62,16 @@ class SharedMetrics(Metrics):
         registry.register(_Processes(self._folder))
         MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def workers_gauge(registry: CollectorRegistry) -> Gauge:
+    """Make what only several workers show."""
+    return Gauge(
+        "workers",
+        "Workers that run, where WORKERS asks for several",
+        registry=registry,
+        multiprocess_mode="livesum",
+    )
 
 
 class _Processes(Collector):
