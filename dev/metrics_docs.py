@@ -69,8 +69,8 @@ REASONS = """\
 
 `redis_failures_total` and `not_ready` have the words that `/readyz` says. In `redis_failures_total` there is
 `refused`, too: Redis did not know the writer of a batch, as after a restart without its data. `not_ready` has
-`starting` and `draining`, and `error` stands for what nobody expected. `refused command` is an error reply that
-is in no list.
+`starting` and `draining`, and `error` stands for what nobody expected. `refused command` is an error reply
+that is in no list.
 
 A check of `/readyz` is two commands, and `redis_command_duration_seconds` observes each. In a Redis Cluster
 `redis_reconnects_total` has also the first connection to each further node.

@@ -17,7 +17,9 @@ __all__ = ["start_workers"]
 
 def documented() -> set[str]:
     return set(
-        re.findall(r"^\| `([a-z_]+)` \| \S.* \| (?:counter|gauge|histogram) \|", PAGE.read_text(), re.M)
+        re.findall(
+            r"^\| `([a-z_]+)` \| \S.* \| (?:counter|gauge|histogram) \|", PAGE.read_text(), re.MULTILINE
+        )
     )
 
 
@@ -35,7 +37,7 @@ def test_a_process_shows_what_is_documented(valkey: ValkeyServer, start_service:
     assert shown(service.metrics()) == documented() - {"workers"}
 
 
-def test_workers_show_what_is_documented(valkey: ValkeyServer, start_workers: StartWorkers) -> None:  # noqa: F811
+def test_workers_show_what_is_documented(valkey: ValkeyServer, start_workers: StartWorkers) -> None:
     service = start_workers(valkey).wait_until_ready()
     service.wait_for_workers(2)
     garbage = {name for name in documented() if name.startswith("python_gc_")}
