@@ -12,6 +12,8 @@ from app.unavailable import Unavailable
 
 Check: TypeAlias = Callable[[], Awaitable[None]]
 """Returns if a visitor would be served, else raises Unavailable. Must not hang: probes wait for it."""
+UNEXPECTED = "error"
+"""What is said of an error of the check's own."""
 REUSE_SECONDS = 0.1
 """A burst of probes shares one answer this long; far below any probe's period."""
 FIRST_PAUSE = 0.05
@@ -26,6 +28,10 @@ class State(StrEnum):
     STARTING = "starting"
     READY = "ready"
     DRAINING = "draining"
+
+
+NOT_READY = (str(State.STARTING), str(State.DRAINING), UNEXPECTED)
+"""Why visitors should not come, whatever the check may find."""
 
 
 class Health:
@@ -43,7 +49,12 @@ class Health:
     @property
     def is_ready(self) -> bool:
         """What the last probe found; asks nothing."""
-        return self.state is State.READY and self._trouble is None
+        return self.found() is None
+
+    def found(self) -> str | None:
+        """Return why no visitor should come here, as of the last probe; asks nothing. One of NOT_READY, or of
+        the check's own reasons."""
+        return self._trouble if self.state is State.READY else str(self.state)
 
     async def trouble(self) -> str | None:
         """Check; return what is wrong, None if nothing is."""
@@ -92,7 +103,7 @@ class Health:
         except Exception:
             # Whatever it is, it may pass: a probe that failed for good would have the pod killed in vain.
             log.exception("unexpected error")
-            self._trouble = "error"
+            self._trouble = UNEXPECTED
         else:
             self._trouble = None
         self._asked_at = asyncio.get_running_loop().time()

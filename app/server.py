@@ -21,13 +21,15 @@ from app.handlers.probes import probe_routes
 from app.handlers.routes import Route
 from app.handlers.static import StaticHandler
 from app.handlers.version import version_routes
-from app.health import Health
+from app.health import NOT_READY, Health
 from app.http.dispatch import ExactApplication
 from app.http.drain import drain
+from app.http.metrics import HttpMetrics
 from app.http.policy import RequestPolicy, make_policy
 from app.http.server import bind, make_server, url_of
 from app.settings import Settings
 from app.telemetry.logs import log_loop_trouble
+from app.telemetry.loop_lag import LoopLag
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 
@@ -122,20 +124,21 @@ async def main(
     asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
     is_alone = surroundings is None
     listeners, admin_listeners, metrics, stop, on_listening = surroundings or _alone(settings)
-    policy = make_policy(settings)
+    told = HttpMetrics(metrics)
+    policy = make_policy(settings, told.count_refusal, told.count_timeout)
     telemetry = RequestTelemetry(metrics)
     feature = make_feature(settings, metrics)
     health = Health(feature.needs, feature.check)
-    server = make_server(make_app(policy, feature, health, telemetry), policy, telemetry, metrics.count_drop)
+    server = make_server(make_app(policy, feature, health, telemetry), policy, telemetry, told.count_drop)
     # Another policy than the visitors': a scrape takes none of their places, and no drain waits for it.
-    admin_policy = make_policy(settings)
+    admin_policy = make_policy(settings, told.count_refusal, told.count_timeout)
     admin_app = make_admin_app(admin_policy, metrics, telemetry)
-    admin = make_server(admin_app, admin_policy, telemetry, metrics.count_drop)
-    metrics.watch(
-        in_flight=lambda: len(policy.in_flight),
-        resting=policy.admission.resting,
-        is_ready=lambda: health.is_ready,
-    )
+    admin = make_server(admin_app, admin_policy, telemetry, told.count_drop)
+    told.watch(policy, server.connections)
+    metrics.watch_health(health.found, {*NOT_READY, *feature.reasons})
+    expect_requests(metrics, feature)
+    lag = LoopLag(metrics.observe_lag)
+    lag.start()
 
     if not is_alone:
         # Where others serve, nobody need meet one that only starts.
@@ -162,7 +165,15 @@ async def main(
 
     await admin.aclose()
     await feature.aclose()
+    lag.stop()
     log.info("stopped")
+
+
+def expect_requests(metrics: Metrics, feature: Feature) -> None:
+    """Show what visitors may ask for from the first scrape."""
+    for handler in (route.handler_class for route in feature.routes):
+        if issubclass(handler, BaseHandler):
+            metrics.expect_requests(handler.route, handler.allowed_methods())
 
 
 async def _start(health: Health, *, is_alone: bool) -> None:

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from app.feature import Feature
 from app.handlers.base import ApiHandler
 from app.handlers.routes import route
@@ -13,6 +15,8 @@ from app.settings import Settings, load_settings
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 from app.unavailable import Unavailable
+
+GONE = "folder is gone"
 
 
 class TallyUnavailable(Unavailable):
@@ -24,17 +28,27 @@ class TallyUnavailable(Unavailable):
 class Tally:
     """Kept in memory, and written when the service ends."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, made: Counter) -> None:
         self._folder = folder
+        self._made = made
+        self._next = asyncio.Event()
         self._strokes = 0
 
     async def check(self) -> None:
         if not self._folder.is_dir():
-            raise TallyUnavailable("folder is gone")
+            raise TallyUnavailable(GONE)
 
     async def stroke(self) -> int:
         await self.check()
         self._strokes += 1
+        self._made.inc()
+        self._next.set()
+        return self._strokes
+
+    async def next_stroke(self) -> int:
+        """Return once there is another one."""
+        self._next.clear()
+        await self._next.wait()
         return self._strokes
 
     async def settle(self) -> None:
@@ -52,16 +66,21 @@ class TallyHandler(ApiHandler):
     def initialize(self, tally: Tally) -> None:
         self.tally = tally
 
+    async def get(self) -> None:
+        self.write_json({"strokes": await self.tally.next_stroke()})
+
     async def post(self) -> None:
         self.write_json({"strokes": await self.tally.stroke()})
 
 
-def tallying(_settings: Settings, _metrics: Metrics) -> Feature:
-    tally = Tally(Path(os.environ["TALLY_FOLDER"]))
+def tallying(_settings: Settings, metrics: Metrics) -> Feature:
+    made = Counter("tally_strokes", "Strokes that were made", registry=metrics.registry)
+    tally = Tally(Path(os.environ["TALLY_FOLDER"]), made)
     return Feature(
         routes=[route(TallyHandler, tally=tally)],
         needs="disk",
         check=tally.check,
+        reasons=[GONE],
         settle=[tally.settle],
         aclose=tally.aclose,
     )

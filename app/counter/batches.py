@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import structlog
 
+from app.counter.metrics import CounterMetrics
 from app.counter.records import CounterRecords, Refused
 from app.counter.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
@@ -52,6 +53,7 @@ class Batches:
         timeout: float,
         patience: float,
         on_failure: Callable[[str], None],
+        metrics: CounterMetrics,
     ) -> None:
         """`timeout` bounds one command, `patience` a visitor's wait for more attempts; both in seconds."""
         self._records = records
@@ -59,6 +61,7 @@ class Batches:
         self._patience = Patience(self._pace, timeout, patience)
         self._timeout = timeout
         self._on_failure = on_failure
+        self._metrics = metrics
         self._waiting: deque[Waiter] = deque()
         self._batch: Sequence[Waiter] = ()
         """Those whose batch is under way."""
@@ -139,6 +142,7 @@ class Batches:
             while any(visit.waits for visit in batch):
                 if in_doubt:
                     await self._pace.wait()
+                    self._metrics.resends.inc()
                 was_in_doubt, in_doubt = in_doubt, True
                 try:
                     async with asyncio.timeout(self._timeout):
@@ -147,6 +151,8 @@ class Batches:
                     failure = await self._failure(error)
                     lost = was_in_doubt and failure.refused
                     in_doubt = was_in_doubt or not failure.nothing_applied
+                    if in_doubt and not was_in_doubt:
+                        self._metrics.in_doubt.inc()
                     self._patience.dismiss(batch, everyone=lost or not failure.may_mend)
                     self._patience.dismiss(self._waiting, everyone=False)
                     if failure.refused:
@@ -159,14 +165,21 @@ class Batches:
                     in_doubt = False
                     self._sequence += 1
                     self._pace.succeeded()
-                    for number, visit in enumerate(batch, value - len(batch) + 1):
-                        if visit.waits:
-                            visit.number.set_result(number)
+                    self._answer(batch, value)
                     return
         finally:
             # Also if it is cancelled: no other batch may go out under the number of one in doubt.
             if in_doubt:
                 self._give_up_writer()
+
+    def _answer(self, batch: Sequence[Waiter], value: int) -> None:
+        """Give everyone who still waits their number; `value` is the counter's after the batch."""
+        answered = 0
+        for number, visit in enumerate(batch, value - len(batch) + 1):
+            if visit.waits:
+                visit.number.set_result(number)
+                answered += 1
+        self._metrics.counted(len(batch), answered)
 
     async def _failure(self, error: Exception) -> Failure:
         """Understand why a command failed, and prepare for the next one."""
@@ -191,3 +204,4 @@ class Batches:
     def _give_up_writer(self) -> None:
         if self._writer is not None:
             self._given_up, self._writer = self._writer, None
+            self._metrics.given_up.inc()

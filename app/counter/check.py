@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from redis.exceptions import ResponseError
 
+from app.counter.records import Timed
 from app.counter.waiting import CounterUnavailable
 from app.redis.client import RedisClient, look_up_again
 from app.redis.failures import ELSEWHERE, NOT_AN_INTEGER, failure_reason
@@ -20,12 +22,14 @@ class CounterCheck:
         key: str,
         timeout: float,
         on_failure: Callable[[str], None] = lambda _: None,
+        timed: Timed = nullcontext,
     ) -> None:
         """`timeout` bounds one command, in seconds; `on_failure` hears the reason of every failed check."""
         self._redis = redis
         self._key = key
         self._timeout = timeout
         self._on_failure = on_failure
+        self._timed = timed
 
     async def ask(self) -> None:
         """Return if Redis would count, else raise CounterUnavailable; within twice the timeout."""
@@ -33,9 +37,11 @@ class CounterCheck:
         try:
             # Not both in one time: a Redis that is slow, but in time for a visit's one command, is ready.
             async with asyncio.timeout(self._timeout):
-                await self._redis.ping()
+                with self._timed("check"):
+                    await self._redis.ping()
             async with asyncio.timeout(self._timeout):
-                await self._could_write()
+                with self._timed("check"):
+                    await self._could_write()
         except Exception as error:
             reason = failure_reason(error)
             self._on_failure(reason)

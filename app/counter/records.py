@@ -9,8 +9,10 @@ compared, and no time limit here matters to the guarantee.
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from redis.exceptions import NoScriptError
 
@@ -24,6 +26,8 @@ registers anew, which costs it one more command."""
 UNUSED_RECORD_SECONDS = 120
 """Kept before the first batch, which follows at once. Short: while Redis fails, each attempt to
 register may leave a record that nobody uses."""
+Timed: TypeAlias = Callable[[str], AbstractContextManager[object]]
+"""Given the name of a command, measures what is done within."""
 INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 """As INCRBY reads a number and as far as it counts."""
@@ -40,12 +44,15 @@ class Refused(Exception):
 class CounterRecords:
     """The commands, each sent once. They raise what redis-py raises; the caller bounds them in time."""
 
-    def __init__(self, redis: RedisClient, reading_redis: RedisClient, key: str) -> None:
+    def __init__(
+        self, redis: RedisClient, reading_redis: RedisClient, key: str, timed: Timed = nullcontext
+    ) -> None:
         """`reading_redis` is for `value`, which may be asked while another command is under way."""
         self._redis = redis
         self._reading_redis = reading_redis
         self._value_is_elsewhere = False
         self._key = key
+        self._timed = timed
         self.script = (Path(__file__).parent / "count_batch.lua").read_text()
         self._digest = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest()
 
@@ -56,7 +63,9 @@ class CounterRecords:
         ever will be, so the record just expires.
         """
         writer = secrets.token_hex(16)
-        if not await self._redis.set(self.record(writer), "0 0", nx=True, ex=UNUSED_RECORD_SECONDS):
+        with self._timed("register"):
+            is_made = await self._redis.set(self.record(writer), "0 0", nx=True, ex=UNUSED_RECORD_SECONDS)
+        if not is_made:
             raise Refused("the identity is taken")
         return writer
 
@@ -73,25 +82,28 @@ class CounterRecords:
             str(visits),
             str(RECORD_SECONDS),
         )
-        try:
-            status, answer = await self._redis.evalsha(self._digest, *keys_and_arguments)
-        except NoScriptError:
-            # A restart, a failover or SCRIPT FLUSH emptied the cache of scripts.
-            status, answer = await self._redis.eval(self.script, *keys_and_arguments)
+        with self._timed("count"):
+            try:
+                status, answer = await self._redis.evalsha(self._digest, *keys_and_arguments)
+            except NoScriptError:
+                # A restart, a failover or SCRIPT FLUSH emptied the cache of scripts.
+                status, answer = await self._redis.eval(self.script, *keys_and_arguments)
         if status != b"counted":
             raise Refused(answer.decode())
         return int(answer)
 
     async def retire(self, writer: str) -> None:
         """Delete a writer's record: from now on no copy of any of its batches is applied."""
-        await self._redis.delete(self.record(writer))
+        with self._timed("retire"):
+            await self._redis.delete(self.record(writer))
 
     async def value(self) -> int:
         """Return the counter's value, 0 before the first visit. Raises NotAnInteger."""
         if self._value_is_elsewhere:
             self._value_is_elsewhere = False
             await look_up_again(self._reading_redis)
-        held = cast("bytes | None", await self._reading_redis.get(self._key))
+        with self._timed("read"):
+            held = cast("bytes | None", await self._reading_redis.get(self._key))
         if held is None:
             return 0
         if not INTEGER.fullmatch(held) or not LOWEST <= int(held) <= HIGHEST:

@@ -19,7 +19,7 @@ from tornado.util import ObjectDict
 from tornado.web import Application, HTTPError, RequestHandler, _UIModuleNamespace
 
 from app.handlers.negotiation import preferred
-from app.http.policy import RequestPolicy
+from app.http.policy import RefusedBecause, RequestPolicy
 from app.http.problem import CONTENT_TYPE, problem_body, title_of
 from app.http.request_id import request_id_complaint, request_id_of
 from app.telemetry.context import current_request_id
@@ -108,6 +108,7 @@ class BaseHandler(RequestHandler):
             return None
         self.is_admitted = self.policy.admission.enter(self.connection)
         if not self.is_admitted:
+            self.policy.refused(RefusedBecause.FULL)
             # Not raised: Tornado's way with errors costs as much as a visit, and refusals come in crowds.
             self.write_error(HTTPStatus.SERVICE_UNAVAILABLE, detail=FULL)
             return None
@@ -117,8 +118,10 @@ class BaseHandler(RequestHandler):
         loop = asyncio.get_running_loop()
         self.deadline = loop.call_later(settings.request_timeout, self._give_up, task)
         if complaint := request_id_complaint(self.request.headers):
+            self.policy.refused(RefusedBecause.INVALID)
             raise Problem(400, complaint)
         if not self.policy.allows_host(self.request.host):
+            self.policy.refused(RefusedBecause.HOST)
             raise Problem(400, "This host name is not served here.")
         return None
 
@@ -133,6 +136,7 @@ class BaseHandler(RequestHandler):
 
     def _give_up(self, task: asyncio.Task[Any] | None) -> None:
         if not self._finished:
+            self.policy.timed_out()
             log.warning("request timed out", route=self.route, seconds=self.policy.settings.request_timeout)
             self.send_error(503, detail="The answer took too long; try again in a moment.")
         if task is not None:

@@ -98,6 +98,14 @@ class Connections:
         self._on_drop(reason)
         connection.wire.abort()
 
+    def count_open(self) -> int:
+        """Return how many are not struck off yet."""
+        return len(self._open)
+
+    def count_idle(self) -> int:
+        """Return on how many no request is in flight."""
+        return len(self._idle)
+
     def are_many_closing(self) -> bool:
         """Tell whether so many are still to be struck off that descriptors might run short."""
         return len(self._open) - len(self._idle) - len(self._held) >= CLOSING_AT_ONCE

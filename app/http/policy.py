@@ -1,7 +1,9 @@
 """What holds for every request: the settings, the headers of every response, the places."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property, lru_cache
 
 from tornado.httputil import HTTPHeaders, format_timestamp
@@ -13,6 +15,21 @@ from app.http.in_flight import InFlight
 from app.settings import Settings
 
 
+class RefusedBecause(StrEnum):
+    """Why a request was answered with an error before any work of its handler."""
+
+    FULL = "full"
+    """MAX_IN_FLIGHT requests have places already."""
+    HOST = "host"
+    INVALID = "invalid"
+    TOO_LARGE = "too large"
+    TOO_SLOW = "too slow"
+
+
+def _unheard(*_: object) -> None:
+    """Nobody asks."""
+
+
 @dataclass(frozen=True)
 class RequestPolicy:
     """Handed to every handler and to the server of a listener."""
@@ -21,6 +38,10 @@ class RequestPolicy:
     headers: dict[str, str]
     admission: Admission
     in_flight: InFlight = field(default_factory=InFlight)
+    refused: Callable[[RefusedBecause], None] = _unheard
+    """Hears of each request that was refused, and why."""
+    timed_out: Callable[[], None] = _unheard
+    """Hears of each request that took longer than REQUEST_TIMEOUT."""
 
     def allows_host(self, host: str) -> bool:
         """Tell whether a Host header (with or without port) is one that ALLOWED_HOSTS names."""
@@ -54,8 +75,12 @@ def _date(second: int) -> str:
     return format_timestamp(second)
 
 
-def make_policy(settings: Settings) -> RequestPolicy:
-    """Build the policy that the settings ask for."""
+def make_policy(
+    settings: Settings,
+    refused: Callable[[RefusedBecause], None] = _unheard,
+    timed_out: Callable[[], None] = _unheard,
+) -> RequestPolicy:
+    """Build the policy that the settings ask for; `refused` and `timed_out` are told what they name."""
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": (
@@ -69,4 +94,5 @@ def make_policy(settings: Settings) -> RequestPolicy:
         # Of the names below this one the service knows nothing: they may not have HTTPS.
         below = "; includeSubDomains" if settings.hsts_include_subdomains else ""
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}{below}"
-    return RequestPolicy(settings, headers, Admission(settings.max_in_flight))
+    admission = Admission(settings.max_in_flight)
+    return RequestPolicy(settings, headers, admission, refused=refused, timed_out=timed_out)

@@ -1,9 +1,11 @@
 """The answer to what never reaches a handler."""
 
+from http import HTTPStatus
+
 from tornado.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine
 
 from app.http.connection import Connection
-from app.http.policy import RequestPolicy
+from app.http.policy import RefusedBecause, RequestPolicy
 from app.http.problem import CONTENT_TYPE, problem_body, title_of
 from app.http.request_id import request_id_of
 from app.http.response_header import encoded_header
@@ -11,6 +13,14 @@ from app.telemetry.requests import RequestTelemetry
 
 REFUSED = "refused"
 """The route, in logs and metrics, of what was refused before any route was looked for."""
+
+BECAUSE: dict[int, RefusedBecause] = {
+    HTTPStatus.REQUEST_TIMEOUT: RefusedBecause.TOO_SLOW,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: RefusedBecause.TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG: RefusedBecause.TOO_LARGE,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: RefusedBecause.TOO_LARGE,
+}
+"""By status; all others are told that their request is not valid."""
 
 
 class Refusals:
@@ -30,6 +40,7 @@ class Refusals:
     ) -> tuple[HTTPHeaders, bytes]:
         """Return the headers and the body, for a request of which this much could be read."""
         connection.is_last = True
+        self._policy.refused(BECAUSE.get(status, RefusedBecause.INVALID))
         request_id = request_id_of(headers)
         body = problem_body(status, detail, request_id)
         answer = self._policy.response_headers(request_id)

@@ -35,12 +35,23 @@ it follows a slot on the move may reach another connection than the command does
 class CurrentCredentials(CredentialProvider):
     """Reads the credentials again at every connect, so that a rotated file needs no restart."""
 
-    def __init__(self, settings: Settings, read: Callable[[Settings], Credentials]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[Settings], Credentials],
+        on_reconnect: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_reconnect` hears of every connection after the first that these are read for."""
         self._settings = settings
         self._read = read
+        self._on_reconnect = on_reconnect
+        self._has_connected = False
 
     # redis-py sends no AUTH where there is nothing to send; its types do not tell.
     def get_credentials(self) -> Credentials:  # type: ignore[override]
+        if self._has_connected:
+            self._on_reconnect()
+        self._has_connected = True
         try:
             return self._read(self._settings.fresh())
         except SettingsError as error:
@@ -90,8 +101,11 @@ class SentinelMaster(Redis):
             await sentinel.aclose()
 
 
-def make_redis(settings: Settings) -> RedisClient:
-    """Build a client for one command at a time. The caller closes it with `aclose()`."""
+def make_redis(settings: Settings, on_reconnect: Callable[[], None] = lambda: None) -> RedisClient:
+    """Build a client for one command at a time. The caller closes it with `aclose()`.
+
+    `on_reconnect` hears of every connection to Redis after the first: to whichever node of a Cluster.
+    """
     options: dict[str, Any] = {
         "client_name": "visits",
         "socket_timeout": settings.redis_timeout,
@@ -101,7 +115,7 @@ def make_redis(settings: Settings) -> RedisClient:
         "retry": Retry(NoBackoff(), 0),
         # RESP2 needs no HELLO, which some managed proxies refuse.
         "protocol": 2,
-        "credential_provider": CurrentCredentials(settings, _of_redis),
+        "credential_provider": CurrentCredentials(settings, _of_redis, on_reconnect),
     }
     if settings.redis_cluster:
         tls = {"ssl": True, **_tls_options(settings)} if settings.redis_tls else {}

@@ -28,6 +28,9 @@ REDIS_TROUBLE = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What a command may raise when Redis, the network or the data is at fault."""
 
 NOT_AN_INTEGER = "not an integer"
+OVERFLOW = "overflow"
+REFUSED_COMMAND = "refused command"
+UNEXPECTED = "error"
 
 REASONS: dict[str, str] = {
     "LOADING": "loading",
@@ -46,7 +49,7 @@ REASONS: dict[str, str] = {
 }
 """By the code that an error reply begins with. Redis 6.2 wraps a script's errors: it may stand further on."""
 
-NOTHING_APPLIED = frozenset(REASONS.values()) | {"overflow"}
+NOTHING_APPLIED = frozenset(REASONS.values()) | {OVERFLOW}
 """Replies that Redis gives instead of running a command, or at a script's first write: nothing changed."""
 
 MENDS_ITSELF = frozenset(
@@ -89,6 +92,11 @@ _CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str
     (InvalidResponse, "protocol"),
 )
 
+FAILURES = frozenset(
+    {*REASONS.values(), *(word for _, word in _CLASSES), OVERFLOW, REFUSED_COMMAND, UNEXPECTED}
+)
+"""All that `failure_reason` may say."""
+
 
 def failure_reason(error: BaseException) -> str:
     """Name what went wrong, in a small fixed set of words that suit a metric's label and a probe's answer.
@@ -101,7 +109,7 @@ def failure_reason(error: BaseException) -> str:
         if NOT_AN_INTEGER in text:
             return NOT_AN_INTEGER
         if "overflow" in text:
-            return "overflow"
+            return OVERFLOW
         if "ACL failure in script" in text:
             return "authentication"
         if code := _CODE.search(text):
@@ -111,7 +119,7 @@ def failure_reason(error: BaseException) -> str:
         return "authentication"
     named = next((word for kind, word in _CLASSES if isinstance(error, kind)), None)
     if named is None and isinstance(error, ResponseError):
-        named = "refused command"
+        named = REFUSED_COMMAND
     if named is None:
         log.error("unexpected error", exc_info=error)
-    return named or "error"
+    return named or UNEXPECTED

@@ -9,7 +9,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -43,15 +42,12 @@ class SharedMetrics(Metrics):
         self._folder = folder
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         super().__init__(settings)
-        Gauge("workers", "Workers that run", registry=self._registry, multiprocess_mode="livesum").set(1)
+        workers_gauge(self.registry).set(1)
         made = _file_of(folder, place).with_suffix(".new")
         made.write_text(str(os.getpid()))
         made.rename(_file_of(folder, place))
 
-    def _watch(
-        self, name: str, what: str, value: Callable[[], float], of_workers: Literal["livesum", "livemin"]
-    ) -> None:
-        gauge = Gauge(name, what, registry=self._registry, multiprocess_mode=of_workers)
+    def _read(self, gauge: Gauge, value: Callable[[], float]) -> None:
         self._watched.append((gauge, value))
 
     def publish(self) -> None:
@@ -66,6 +62,16 @@ class SharedMetrics(Metrics):
         registry.register(_Processes(self._folder))
         MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def workers_gauge(registry: CollectorRegistry) -> Gauge:
+    """Make what only several workers show."""
+    return Gauge(
+        "workers",
+        "Workers that run, where WORKERS asks for several",
+        registry=registry,
+        multiprocess_mode="livesum",
+    )
 
 
 class _Processes(Collector):

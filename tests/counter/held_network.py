@@ -12,10 +12,12 @@ import itertools
 from collections.abc import Callable
 from typing import Any, TypeVarTuple
 
+from prometheus_client import CollectorRegistry
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
 from app.counter.counter import Counter
+from app.counter.metrics import CounterMetrics
 from app.counter.waiting import CounterUnavailable
 from app.redis.pace import LONGEST_PAUSE
 
@@ -206,7 +208,22 @@ class HeldCounter:
         reading_network: Any = Network(server, self.reads)
         self.network: Network = network
         self.reading_network: Network = reading_network
-        self.counter = Counter(network, reading_network, "counter", TIMEOUT, patience, self.on_failure)
+        self.registry = CollectorRegistry()
+        self.counter = Counter(
+            network,
+            reading_network,
+            "counter",
+            TIMEOUT,
+            patience,
+            self.on_failure,
+            CounterMetrics(self.registry),
+        )
+
+    def metric(self, name: str, **labels: str) -> float:
+        """What it tells Prometheus."""
+        value = self.registry.get_sample_value(name, labels)
+        assert value is not None, name
+        return value
 
     def on_failure(self, reason: str) -> None:
         self.failures.append(reason)

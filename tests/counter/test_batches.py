@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app.counter.batches import Batches
+from app.counter.metrics import CounterMetrics
 from app.counter.records import CounterRecords
 from app.counter.waiting import CounterUnavailable
 from app.redis.client import make_redis
@@ -28,7 +30,7 @@ async def counting(
     records = CounterRecords(redis, redis, "counter")
     # So that the first batch goes out once, not again as a script.
     await redis.script_load(records.script)
-    batches = Batches(records, TIMEOUT, PATIENCE, failures.append)
+    batches = Batches(records, TIMEOUT, PATIENCE, failures.append, CounterMetrics(CollectorRegistry()))
     try:
         yield batches.count
     finally:

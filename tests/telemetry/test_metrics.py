@@ -16,6 +16,6 @@ def test_methods_outside_the_standard_set_share_a_label() -> None:
 
 def test_two_sets_of_metrics_do_not_meet() -> None:
     one, two = Metrics(Settings()), Metrics(Settings())
-    one.count_redis_failure("timeout")
-    assert 'redis_failures_total{reason="timeout"} 1.0' in one.render().decode()
-    assert 'reason="timeout"' not in two.render().decode()
+    one.observe_request("GET", "/", 200, 0.01)
+    assert 'route="/"' in one.render().decode()
+    assert 'route="/"' not in two.render().decode()

@@ -81,4 +81,28 @@ def test_redis_failures_of_all_are_added_up(valkey: ValkeyServer, start_workers:
     service.wait_for_workers(2)
     valkey.stop()
     eventually(lambda: service.get("/").status == 503, "a failure")
-    assert 'redis_failures_total{reason="connection"}' in service.metrics()
+    assert re.search(r'^redis_failures_total{reason="connection"} [1-9]', service.metrics(), re.MULTILINE)
+
+
+def test_visits_refusals_and_connections_of_all_are_added_up(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    service = start_workers(valkey, WORKERS=2).wait_until_ready()
+    service.wait_for_workers(2)
+    assert service.gauge("visits_counted_total") == 0
+    visitors = []
+    for _ in service.each_alone():
+        service.count()
+        service.raw_exchange(b"GARBAGE\r\n\r\n")
+        visitors.append(service.connect())
+        # Who is alone takes it in before the others run again.
+        visitors[-1].sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert visitors[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert service.gauge("visits_counted_total") == service.gauge("visit_batch_size_sum") == 2
+    assert re.search(r'^http_requests_refused_total{reason="invalid"} 2', service.metrics(), re.MULTILINE)
+    eventually(lambda: service.gauge("http_connections_open") == 2, "both are there")
+    lag = service.gauge("event_loop_lag_seconds_count")
+    assert lag is not None
+    assert lag > 0
+    for visitor in visitors:
+        visitor.close()
