@@ -1,6 +1,7 @@
 """What this service is for: it counts visits in Redis."""
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from app.counter.check import CounterCheck
 from app.counter.counter import Counter
@@ -12,19 +13,30 @@ from app.redis.failures import REDIS_TROUBLE
 from app.settings import Settings
 from app.telemetry.metrics import Metrics
 
+if TYPE_CHECKING:
+    from app.telemetry.spans import Tracing
 
-def counting(settings: Settings, metrics: Metrics) -> Feature:
+
+def counting(settings: Settings, metrics: Metrics, tracing: "Tracing | None" = None) -> Feature:
     """Put the counter together, with its routes, its check and its end."""
     # A client for each that may be asked at the same time. The probe's: visitors who wait for theirs must not
     # make the pod unready.
     redis, reading_redis, probe_redis = clients = [make_redis(settings) for _ in range(3)]
+    batches = tracing.batches("EVALSHA", "count_batch") if tracing is not None else None
+
+    def note_failure(reason: str) -> None:
+        metrics.count_redis_failure(reason)
+        if batches is not None:
+            batches.failed(reason)
+
     counter = Counter(
         redis,
         reading_redis,
         settings.counter_key,
         settings.redis_timeout,
         settings.request_timeout,
-        metrics.count_redis_failure,
+        note_failure,
+        batches,
     )
     check = CounterCheck(
         probe_redis, settings.counter_key, settings.redis_timeout, metrics.count_redis_failure

@@ -56,7 +56,7 @@ class TallyHandler(ApiHandler):
         self.write_json({"strokes": await self.tally.stroke()})
 
 
-def tallying(_settings: Settings, _metrics: Metrics) -> Feature:
+def tallying(_settings: Settings, _metrics: Metrics, _tracing: object) -> Feature:
     tally = Tally(Path(os.environ["TALLY_FOLDER"]))
     return Feature(
         routes=[route(TallyHandler, tally=tally)],

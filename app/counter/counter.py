@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from app.counter.batches import Batches
 from app.counter.records import CounterRecords, NotAnInteger
+from app.counter.traces import Traces
 from app.counter.waiting import STOPPING, Patience, Waiter, turn_away
 from app.redis.client import RedisClient
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOT_AN_INTEGER, failure_reason
@@ -34,16 +35,17 @@ class Counter:
         timeout: float,
         patience: float,
         on_failure: Callable[[str], None] = lambda _: None,
+        traces: Traces | None = None,
     ) -> None:
         """`redis` carries the batches, `reading_redis` the reads. `timeout` bounds one command, connecting
         included; `patience` how long a visitor is worth another attempt; both in seconds. `on_failure` hears
-        the reason of every failed attempt."""
+        the reason of every failed attempt, in the task that made it."""
         self._records = CounterRecords(redis, reading_redis, key)
         self._read_pace = Pace()
         self._read_patience = Patience(self._read_pace, timeout, patience)
         self._timeout = timeout
         self._on_failure = on_failure
-        self._batches = Batches(self._records, timeout, patience, on_failure)
+        self._batches = Batches(self._records, timeout, patience, on_failure, traces)
         self._readers: list[Waiter] = []
         self._read_for: list[Waiter] = []
         """Those whose read is under way."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from tornado.web import HTTPError, RequestHandler
@@ -19,6 +19,9 @@ from app.http.policy import RequestPolicy
 from app.http.problem import CONTENT_TYPE, problem_body, title_of
 from app.http.request_id import request_id_complaint, request_id_of
 from app.unavailable import Unavailable
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import RequestSpan
 
 FULL = "Too many requests are in flight; try again in a moment."
 AWAY = "The {} is not available right now; try again in a moment."
@@ -48,6 +51,7 @@ class BaseHandler(RequestHandler):
     deadline: asyncio.TimerHandle | None = None
     is_held = False
     is_admitted = False
+    span: "RequestSpan | None" = None
 
     @property
     def policy(self) -> RequestPolicy:
@@ -95,6 +99,8 @@ class BaseHandler(RequestHandler):
         self.is_held = True
         if self.is_probe:
             return None
+        if (tracing := self.policy.tracing) is not None:
+            self.span = tracing.begin(self.request, self.route, self.client_address, self.request_id)
         self.is_admitted = self.policy.admission.enter(self.connection)
         if not self.is_admitted:
             # Not raised: Tornado's way with errors costs as much as a visit, and refusals come in crowds.

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from tornado.httputil import HTTPHeaders, format_timestamp
 
@@ -10,6 +11,9 @@ from app.http.admission import Admission
 from app.http.client_address import client_address
 from app.http.in_flight import InFlight
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Tracing
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class RequestPolicy:
     headers: dict[str, str]
     admission: Admission
     in_flight: InFlight = field(default_factory=InFlight)
+    tracing: "Tracing | None" = None
 
     def allows_host(self, host: str) -> bool:
         """Tell whether a Host header (with or without port) is one that ALLOWED_HOSTS names."""
@@ -53,7 +58,7 @@ def _date(second: int) -> str:
     return format_timestamp(second)
 
 
-def make_policy(settings: Settings) -> RequestPolicy:
+def make_policy(settings: Settings, tracing: "Tracing | None" = None) -> RequestPolicy:
     """Build the policy that the settings ask for."""
     headers = {
         "Cache-Control": "no-store",
@@ -68,4 +73,4 @@ def make_policy(settings: Settings) -> RequestPolicy:
         # Of the names below this one the service knows nothing: they may not have HTTPS.
         below = "; includeSubDomains" if settings.hsts_include_subdomains else ""
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}{below}"
-    return RequestPolicy(settings, headers, Admission(settings.max_in_flight))
+    return RequestPolicy(settings, headers, Admission(settings.max_in_flight), tracing=tracing)
