@@ -45,8 +45,8 @@ NO_SPAN = BatchSpan(None)
 class BatchSpans:
     """What app.counter calls Traces.
 
-    A batch belongs to no single request, so its span begins a trace of its own, with a link to each visit that
-    has a span. Each of them gets a link to the batch: who shows traces may follow links in one direction only.
+    A batch belongs to no single request, so its span begins a trace of its own, with a link to each visit
+    that has a span. Each of them has one to the batch: what shows traces may follow links one way only.
     """
 
     def __init__(

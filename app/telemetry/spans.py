@@ -1,7 +1,7 @@
 """Spans of requests, and their export. Imported only where traces are wanted, see tracing.py.
 
 Whether a request has one is decided here, as OTEL_TRACES_SAMPLER says, before the SDK is asked: most requests
-of a busy service have none, and the SDK takes several times as long to find that out. So its sampler takes all.
+of a busy service have none, and the SDK takes several times as long to find that out. Its sampler takes all.
 """
 
 import asyncio
@@ -177,8 +177,8 @@ def _attributes(
 ) -> dict[str, str | int | list[str]]:
     """Describe a request as the semantic conventions for HTTP have it.
 
-    Texts of the client's are bounded, and plain ASCII: one that cannot be encoded would take the spans that leave
-    with it along.
+    Texts of the client's are bounded, and plain ASCII: one that cannot be encoded would lose all spans that
+    leave with it.
     """
     method = str(request.method)
     attributes: dict[str, str | int | list[str]] = {

@@ -62,9 +62,9 @@ def wanted_sampling(environ: Mapping[str, str]) -> Sampling | None:
     sampling = _sampling(environ)
     if not _is_installed():
         raise SettingsError(
-            "OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which need OpenTelemetry, and that is not "
-            "installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, or set "
-            "OTEL_TRACES_EXPORTER to none"
+            "OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and that is "
+            "not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, or "
+            "set OTEL_TRACES_EXPORTER to none"
         )
     return sampling
 
