@@ -39,7 +39,7 @@ TRACE_IDS = 1 << 64
 about a caller's trace."""
 SERVER_ERROR = 500
 TRACEPARENT = re.compile(
-    r"(?:(00)|(?!ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?(1)|(?:-.*)?)"
+    r"(?:(00)|(?!00|ff)[0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?(1)|(?:-.*)?)"
 )
 """As W3C's Trace Context has it, level 1: later versions may say more at the end."""
 

@@ -71,12 +71,13 @@ def test_samplers(sampler: str, argument: str, sampling: tuple[bool, float]) -> 
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin', allowed: otlp or none"),
         (
             ON | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', allowed: http/protobuf, which collectors listen for on port 4318",
+            "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', allowed: http/protobuf, "
+            "which collectors listen for on port 4318",
         ),
         (
             ON | {"OTEL_TRACES_SAMPLER": "traceidratoi"},
-            "OTEL_TRACES_SAMPLER is 'traceidratoi', allowed: always_on, always_off, traceidratio, or one of them "
-            "with parentbased_ before it",
+            "OTEL_TRACES_SAMPLER is 'traceidratoi', allowed: always_on, always_off, traceidratio, or one of "
+            "them with parentbased_ before it",
         ),
         *(
             (
@@ -115,8 +116,8 @@ def test_without_the_packages_it_is_said_how_to_get_them(workers: int) -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "visits: OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and that is "
-        "not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, or set "
+        "visits: OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and that "
+        "is not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, or set "
         "OTEL_TRACES_EXPORTER to none\n"
     )
     assert "\nopentelemetry-sdk==" in (ROOT / "requirements-tracing.txt").read_text()
