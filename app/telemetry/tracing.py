@@ -63,8 +63,8 @@ def wanted_sampling(environ: Mapping[str, str]) -> Sampling | None:
     if not _is_installed():
         raise SettingsError(
             "OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and that "
-            "is not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, or "
-            "set OTEL_TRACES_EXPORTER to none"
+            "is not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, "
+            "or set OTEL_TRACES_EXPORTER to none"
         )
     return sampling
 

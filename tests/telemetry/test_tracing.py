@@ -116,8 +116,8 @@ def test_without_the_packages_it_is_said_how_to_get_them(workers: int) -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "visits: OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and that "
-        "is not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, or set "
-        "OTEL_TRACES_EXPORTER to none\n"
+        "visits: OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and "
+        "that is not installed; install it with `pip install --require-hashes -r requirements-tracing.txt`, "
+        "or set OTEL_TRACES_EXPORTER to none\n"
     )
     assert "\nopentelemetry-sdk==" in (ROOT / "requirements-tracing.txt").read_text()
