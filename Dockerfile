@@ -5,13 +5,22 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 # sha256:… pins it; empty: what the tag names.
 ARG PYTHON_DIGEST=
+# yes: with what traces need (docs/traces.md). no, as 15 more packages are 10 MB and updates for whoever traces nothing,
+# and redis-py loads a part of them at each start, wherever they are.
+ARG TRACING=no
 
 FROM ${PYTHON_IMAGE}${PYTHON_DIGEST:+@${PYTHON_DIGEST}} AS dependencies
-COPY requirements.txt /tmp/requirements.txt
+ARG TRACING
+COPY requirements.txt requirements-tracing.txt /tmp/
 # Byte code is checked by nothing at run time (the root is read-only), so it need not carry a time.
-RUN python -m venv --without-pip /opt/venv \
+RUN case $TRACING in \
+      yes) cat /tmp/requirements.txt /tmp/requirements-tracing.txt ;; \
+      no) cat /tmp/requirements.txt ;; \
+      *) echo "TRACING is '$TRACING', allowed: yes or no" >&2; exit 1 ;; \
+    esac > /tmp/packages.txt \
+ && python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-      --require-hashes --only-binary :all: --no-compile -r /tmp/requirements.txt \
+      --require-hashes --only-binary :all: --no-compile -r /tmp/packages.txt \
  && python -m compileall -q --invalidation-mode unchecked-hash /opt/venv \
  && install -d -m 755 /tree /tree/opt \
  && mv /opt/venv /tree/opt/venv \

@@ -109,8 +109,8 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 	@$(INSTALL) requirements.txt dev/requirements-run.txt
 	@touch $@
 
-.venv/test: .venv/run dev/requirements-test.txt requirements-workers.txt
-	@$(INSTALL) dev/requirements-test.txt requirements-workers.txt
+.venv/test: .venv/run dev/requirements-test.txt requirements-workers.txt requirements-tracing.txt
+	@$(INSTALL) dev/requirements-test.txt requirements-workers.txt requirements-tracing.txt
 	@touch $@
 
 .venv/sbom: .venv/python dev/requirements-sbom.txt

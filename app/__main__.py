@@ -4,6 +4,7 @@ A second signal during the drain ends it with 128 and the signal's number, see a
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -18,6 +19,7 @@ from app.http.server import CannotListen
 from app.server import main
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry.logs import configure_logs
+from app.telemetry.tracing import wanted_sampling
 
 EXIT_CANNOT_LISTEN = 1
 EXIT_BAD_SETTING = 2
@@ -27,6 +29,8 @@ def run(settings: Settings) -> int:
     """Serve with these settings; return the exit code."""
     configure_logs(settings)
     try:
+        # Before any worker starts.
+        wanted_sampling(os.environ)
         if settings.workers == 1:
             in_loop(main(settings))
         else:

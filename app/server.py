@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import structlog
 from tornado.web import Application, RequestHandler
@@ -32,11 +32,15 @@ from app.telemetry.logs import log_loop_trouble
 from app.telemetry.loop_lag import LoopLag
 from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
+from app.telemetry.tracing import start_tracing
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Tracing
 
 HERE = Path(__file__).resolve().parent
 START_SECONDS = 1.0
 """For which a worker waits to be ready before it takes visitors."""
-MakeFeature: TypeAlias = Callable[[Settings, Metrics], Feature]
+MakeFeature: TypeAlias = Callable[[Settings, Metrics, "Tracing | None"], Feature]
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +92,7 @@ def _application(
     policy: RequestPolicy,
     telemetry: RequestTelemetry,
 ) -> Application:
-    def record(handler: RequestHandler) -> None:
+    def record(handler: RequestHandler, more: str = "") -> None:
         assert isinstance(handler, BaseHandler)  # noqa: S101 - every handler here is one
         telemetry.record(
             request_id=handler.request_id,
@@ -100,12 +104,21 @@ def _application(
             client=handler.client_address,
             user_agent=handler.request.headers.get("User-Agent", ""),
             quiet=handler.is_probe,
+            more=more,
         )
+
+    def record_traced(handler: RequestHandler) -> None:
+        assert isinstance(handler, BaseHandler)  # noqa: S101 - every handler here is one
+        if handler.span is None:
+            record(handler)
+        else:
+            record(handler, handler.span.fields)
+            handler.span.end(handler.get_status())
 
     return ExactApplication(
         routes,
         policy=policy,
-        log_function=record,
+        log_function=record if policy.tracing is None else record_traced,
         template_path=str(HERE / "templates"),
         # The admin listener's, too: its error pages have the same style.
         static_path=str(HERE / "static"),
@@ -117,17 +130,19 @@ def _application(
 async def main(
     settings: Settings, make_feature: MakeFeature = counting, surroundings: Surroundings | None = None
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or within `surroundings`. Raises app.http.server.CannotListen.
+    """Serve until SIGTERM or SIGINT, or within `surroundings`. Raises app.http.server.CannotListen,
+    and SettingsError for what OTEL_* variables say.
 
     `make_feature` makes what the service is for. All else here is the same for any other.
     """
     asyncio.get_running_loop().set_exception_handler(log_loop_trouble)
     is_alone = surroundings is None
     listeners, admin_listeners, metrics, stop, on_listening = surroundings or _alone(settings)
+    tracing = start_tracing(settings, os.environ)
     told = HttpMetrics(metrics)
-    policy = make_policy(settings, told.count_refusal, told.count_timeout)
+    policy = make_policy(settings, told.count_refusal, told.count_timeout, tracing)
     telemetry = RequestTelemetry(metrics)
-    feature = make_feature(settings, metrics)
+    feature = make_feature(settings, metrics, tracing)
     health = Health(feature.needs, feature.check)
     server = make_server(make_app(policy, feature, health, telemetry), policy, telemetry, told.count_drop)
     # Another policy than the visitors': a scrape takes none of their places, and no drain waits for it.
@@ -166,6 +181,8 @@ async def main(
     await admin.aclose()
     await feature.aclose()
     lag.stop()
+    if tracing is not None:
+        await tracing.aclose()
     log.info("stopped")
 
 

@@ -73,7 +73,7 @@ class TallyHandler(ApiHandler):
         self.write_json({"strokes": await self.tally.stroke()})
 
 
-def tallying(_settings: Settings, metrics: Metrics) -> Feature:
+def tallying(_settings: Settings, metrics: Metrics, _tracing: object) -> Feature:
     made = Counter("tally_strokes", "Strokes that were made", registry=metrics.registry)
     tally = Tally(Path(os.environ["TALLY_FOLDER"]), made)
     return Feature(

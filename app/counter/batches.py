@@ -19,6 +19,7 @@ import structlog
 
 from app.counter.metrics import CounterMetrics
 from app.counter.records import CounterRecords, Refused
+from app.counter.traces import Traces
 from app.counter.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
 from app.redis.pace import Pace
@@ -54,6 +55,7 @@ class Batches:
         patience: float,
         on_failure: Callable[[str], None],
         metrics: CounterMetrics,
+        traces: Traces | None = None,
     ) -> None:
         """`timeout` bounds one command, `patience` a visitor's wait for more attempts; both in seconds."""
         self._records = records
@@ -62,6 +64,7 @@ class Batches:
         self._timeout = timeout
         self._on_failure = on_failure
         self._metrics = metrics
+        self._traces = traces
         self._waiting: deque[Waiter] = deque()
         self._batch: Sequence[Waiter] = ()
         """Those whose batch is under way."""
@@ -74,6 +77,8 @@ class Batches:
     async def count(self) -> int:
         """Count one visit; return its own number. Raises CounterUnavailable."""
         visit = self._patience.new_waiter()
+        if self._traces is not None:
+            visit = Waiter(visit.number, visit.since, self._traces.visit())
         self._waiting.append(visit)
         if self._work is None or self._work.done():
             # In a context of its own: a batch belongs to no single request, neither do its log lines.
@@ -105,7 +110,10 @@ class Batches:
             await self._let_others_join()
             self._batch = [visit for visit in self._waiting if visit.waits]
             self._waiting.clear()
-            await self._send(self._batch)
+            if self._traces is None:
+                await self._send(self._batch)
+            else:
+                await self._send_followed(self._batch, self._traces)
             self._batch = ()
 
     async def _let_others_join(self) -> None:
@@ -134,6 +142,13 @@ class Batches:
             return False
         self._sequence = 0
         return True
+
+    async def _send_followed(self, batch: Sequence[Waiter], traces: Traces) -> None:
+        counted = self._sequence
+        followed = [visit.trace for visit in batch if visit.trace is not None]
+        with traces.batch(len(batch), followed) as trace:
+            await self._send(batch)
+            trace.end(counted=self._sequence > counted)
 
     async def _send(self, batch: Sequence[Waiter]) -> None:
         """Send the batch until it is counted, refused, or nobody waits for it."""

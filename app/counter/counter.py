@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from app.counter.batches import Batches
 from app.counter.metrics import CounterMetrics
 from app.counter.records import CounterRecords, NotAnInteger
+from app.counter.traces import Traces
 from app.counter.waiting import STOPPING, Patience, Waiter, turn_away
 from app.redis.client import RedisClient
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOT_AN_INTEGER, failure_reason
@@ -38,17 +39,18 @@ class Counter:
         patience: float,
         on_failure: Callable[[str], None] = lambda _: None,
         metrics: CounterMetrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """`redis` carries the batches, `reading_redis` the reads. `timeout` bounds one command, connecting
         included; `patience` how long a visitor is worth another attempt; both in seconds. `on_failure` hears
-        the reason of every failed attempt."""
+        the reason of every failed attempt, in the task that made it."""
         metrics = metrics or CounterMetrics(CollectorRegistry())
         self._records = CounterRecords(redis, reading_redis, key, metrics.timed)
         self._read_pace = Pace()
         self._read_patience = Patience(self._read_pace, timeout, patience)
         self._timeout = timeout
         self._on_failure = on_failure
-        self._batches = Batches(self._records, timeout, patience, on_failure, metrics)
+        self._batches = Batches(self._records, timeout, patience, on_failure, metrics, traces)
         self._readers: list[Waiter] = []
         self._read_for: list[Waiter] = []
         """Those whose read is under way."""

@@ -29,6 +29,8 @@ class Waiter(NamedTuple):
 
     number: asyncio.Future[int]
     since: float
+    trace: object | None = None
+    """What it is known by to whoever follows it."""
 
     @property
     def waits(self) -> bool:

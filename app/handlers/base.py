@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from functools import cached_property
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from tornado.httputil import HTTPServerRequest
@@ -24,6 +24,9 @@ from app.http.problem import CONTENT_TYPE, problem_body, title_of
 from app.http.request_id import request_id_complaint, request_id_of
 from app.telemetry.context import current_request_id
 from app.unavailable import Unavailable
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import RequestSpan
 
 FULL = "Too many requests are in flight; try again in a moment."
 AWAY = "The {} is not available right now; try again in a moment."
@@ -53,6 +56,7 @@ class BaseHandler(RequestHandler):
     deadline: asyncio.TimerHandle | None = None
     is_held = False
     is_admitted = False
+    span: "RequestSpan | None" = None
 
     def __init__(self, application: Application, request: HTTPServerRequest, **dependencies: Any) -> None:  # noqa: ANN401
         """Do what Tornado's does, but for `ui`, which only a template asks for."""
@@ -106,6 +110,8 @@ class BaseHandler(RequestHandler):
         self.is_held = True
         if self.is_probe:
             return None
+        if (tracing := self.policy.tracing) is not None:
+            self.span = tracing.begin(self.request, self.route, self.client_address, self.request_id)
         self.is_admitted = self.policy.admission.enter(self.connection)
         if not self.is_admitted:
             self.policy.refused(RefusedBecause.FULL)

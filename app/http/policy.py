@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from tornado.httputil import HTTPHeaders, format_timestamp
 
@@ -13,6 +14,9 @@ from app.http.client_address import client_address
 from app.http.headers import Headers
 from app.http.in_flight import InFlight
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Tracing
 
 
 class RefusedBecause(StrEnum):
@@ -42,6 +46,7 @@ class RequestPolicy:
     """Hears of each request that was refused, and why."""
     timed_out: Callable[[], None] = _unheard
     """Hears of each request that took longer than REQUEST_TIMEOUT."""
+    tracing: "Tracing | None" = None
 
     def allows_host(self, host: str) -> bool:
         """Tell whether a Host header (with or without port) is one that ALLOWED_HOSTS names."""
@@ -79,6 +84,7 @@ def make_policy(
     settings: Settings,
     refused: Callable[[RefusedBecause], None] = _unheard,
     timed_out: Callable[[], None] = _unheard,
+    tracing: "Tracing | None" = None,
 ) -> RequestPolicy:
     """Build the policy that the settings ask for; `refused` and `timed_out` are told what they name."""
     headers = {
@@ -95,4 +101,4 @@ def make_policy(
         below = "; includeSubDomains" if settings.hsts_include_subdomains else ""
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}{below}"
     admission = Admission(settings.max_in_flight)
-    return RequestPolicy(settings, headers, admission, refused=refused, timed_out=timed_out)
+    return RequestPolicy(settings, headers, admission, refused=refused, timed_out=timed_out, tracing=tracing)

@@ -41,8 +41,12 @@ class RequestTelemetry:
         client: str,
         user_agent: str,
         quiet: bool = False,
+        more: str = "",
     ) -> None:
-        """Count and log one request; a quiet one (a probe) is logged at debug level."""
+        """Count and log one request; a quiet one (a probe) is logged at debug level.
+
+        `more` are further fields of the line, as they stand in JSON; structlog has them in its context.
+        """
         self._metrics.observe_request(method, route, status, seconds)
         level, level_name = (logging.DEBUG, "debug") if quiet else (logging.INFO, "info")
         if not self._logger.isEnabledFor(level):
@@ -62,7 +66,7 @@ class RequestTelemetry:
                 duration_ms,
                 client,
                 user_agent,
-                self._lines.more,
+                self._lines.more + more,
             )
             self._lines.write_soon(line)
             return
@@ -94,8 +98,8 @@ def access_line(
 ) -> str:
     """Return the line that structlog would render, to the byte, in a fraction of the time.
 
-    Its fields are these and `more`, see Lines: what a handler binds to structlog's context is in its other
-    lines only.
+    Its fields are these and `more`, see Lines and `record`: what a handler binds to structlog's context is in
+    its other lines only.
     """
     now = time.time()
     second = int(now)

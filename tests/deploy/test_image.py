@@ -135,13 +135,17 @@ def test_the_checksum_is_of_what_the_image_is_made_of(shell: Shell, tmp_path: Pa
 
 def test_nothing_but_the_service_and_its_packages_gets_into_the_image() -> None:
     """No key or kube config that lies in the checkout: a registry shows an image to all who may pull it."""
+    packages = ["requirements.txt", "requirements-tracing.txt"]
     ignored = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[0] != "#"]
     assert ignored[0] == "*"
-    assert {line for line in ignored if line.startswith("!")} == {"!app", "!requirements.txt"}
+    assert {line for line in ignored if line.startswith("!")} == {"!app", *(f"!{file}" for file in packages)}
     dockerfile = (ROOT / "Dockerfile").read_text()
     copied = re.findall(r"^(?:COPY|ADD) (.*) \S+$", dockerfile, re.MULTILINE)
-    assert {one for one in copied if not one.startswith("--from=")} == {"app", "requirements.txt"}
+    assert {one for one in copied if not one.startswith("--from=")} == {"app", " ".join(packages)}
     # What is given to a build stays in the image's history.
     given = set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
-    assert given == {"PYTHON_IMAGE", "PYTHON_DIGEST", "SOURCE", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
+    assert given == {
+        *("PYTHON_IMAGE", "PYTHON_DIGEST", "TRACING"),
+        *("SOURCE", "VERSION", "GIT_COMMIT", "COMMIT_TIME"),
+    }
     assert "--require-hashes" in dockerfile
