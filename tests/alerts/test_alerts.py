@@ -1,4 +1,4 @@
-"""Each alert fires for its fault and for no other, is quiet otherwise, and ends: by Prometheus' own evaluation."""
+"""Each alert fires for its fault and no other, is quiet otherwise, and ends: as Prometheus evaluates it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,15 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.alerts.faults_elsewhere import ELSEWHERE
+from tests.alerts.faults_of_pods import IN_THE_KEY, PODS, REDIS_CAUSES, TRAP, redis_scenarios
+from tests.alerts.faults_of_visits import COUNTER, PEOPLE, SLOW
 from tests.alerts.phases import REASONS, series
 from tests.alerts.promtool import EVERYTHING, NEEDS_PROMTOOL, promtool, rules, rules_file
-from tests.alerts.scenarios import IN_THE_KEY, REDIS_CAUSES, SCENARIOS, Bells, Scenario
+from tests.alerts.scenario import Bells, Scenario
 from tests.deploy.charts import Document
 
+SCENARIOS = [TRAP, *redis_scenarios(), *PODS, *COUNTER, *PEOPLE, *SLOW, *ELSEWHERE]
 FIRING = 'group by (alertname, severity, source) (ALERTS{alertstate="firing"})'
 
 
