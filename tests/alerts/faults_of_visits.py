@@ -73,7 +73,7 @@ PEOPLE = [
 SLOW = [
     Scenario(
         "one visit in 200 fails for a day, after three good ones",
-        three(Phase(4320, good=600), Phase(1440, good=597, failed=3), Phase(720, good=600)),
+        [[Phase(4320, good=600), Phase(1440, good=597, failed=3), Phase(720, good=600)]],
         {
             4320: QUIET,
             4320 + 600: QUIET,
@@ -86,7 +86,7 @@ SLOW = [
     ),
     Scenario(
         "one visit in 20 is late for a day, after three good ones",
-        three(Phase(4320, good=600), Phase(1440, good=570, late=30), Phase(720, good=600)),
+        [[Phase(4320, good=600), Phase(1440, good=570, late=30), Phase(720, good=600)]],
         {
             4320: QUIET,
             4320 + 600: QUIET,
