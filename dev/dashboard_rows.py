@@ -118,7 +118,7 @@ ROWS = [
             ),
             Panel(
                 "Late",
-                "Share of answers that took over <latencySeconds> s. The objective: <latencyObjective> % do not.",
+                "Share of answers after <latencySeconds> s. The objective: <latencyObjective> % are in time.",
                 [
                     Query(
                         f"1 - {rate(f'{REQUESTS}_bucket', IN_TIME)} / {rate(COUNT, ANSWERED)}",

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from dev import alerts_docs, dashboard
-from tests.alerts.promtool import EVERYTHING, NEEDS_PROMTOOL, promtool
-from tests.deploy.charts import PROJECT, SERVICE, Document, document
+from tests.alerts.promtool import NEEDS_PROMTOOL, promtool, rules
+from tests.deploy.charts import PROJECT, SERVICE, Document, document, merged
 
 ON = {"monitoring": {"dashboard": {"enabled": True}}}
 
@@ -84,9 +84,10 @@ def test_prometheus_can_read_every_query(tmp_path: Path) -> None:
         promtool("check", "rules", str(file))
 
 
-def test_it_looks_at_what_the_alerts_look_at() -> None:
-    """The same values fill both."""
-    from tests.alerts.promtool import rules
-
-    assert 'le="0.25"' in "".join(expressions())
-    assert 'le="0.25"' in "".join(rule["expr"] for rule in rules(EVERYTHING))
+def test_the_values_of_the_alerts_fill_it_too() -> None:
+    slower = {"monitoring": {"rules": {"latencySeconds": 1, "objective": 99.5}}}
+    assert 'le="1.0"' in "".join(rule["expr"] for rule in rules(slower))
+    found = document(SERVICE, "ConfigMap", values=merged(ON, slower), name=f"{PROJECT}-dashboard")
+    text = "".join(found["data"].values())
+    assert 'le=\\"1.0\\"' in text
+    assert "99.5 %" in text
