@@ -1,4 +1,4 @@
-"""What the alerts and the dashboard ask for is what the service shows: each metric, each label, each reason."""
+"""What alerts and dashboard ask for is what the service shows: each metric, each label, each reason."""
 
 import re
 from collections import defaultdict
