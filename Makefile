@@ -50,9 +50,11 @@ format: .venv/test ## Format Python and shell
 	$(BIN)/ruff format --quiet .
 	dev/lint --shell-files | xargs $(BIN)/shfmt -w
 
-docs: .venv/test ## Make docs/values.md, the schemas' descriptions and docs/metrics.md from what they describe
+docs: .venv/test ## Make what is made: docs/values.md, the schemas' descriptions, docs/metrics.md, docs/alerts.md's table, the dashboard
 	$(BIN)/python -m dev.values_docs
 	$(BIN)/python -m dev.metrics_docs
+	$(BIN)/python -m dev.alerts_docs
+	$(BIN)/python -m dev.dashboard
 
 e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and test it there
 	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/charts --ignore=tests/e2e/addons -v -s

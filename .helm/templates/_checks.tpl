@@ -8,6 +8,7 @@
 {{- include "visits.redisChecks" . }}
 {{- include "visits.secretChecks" . }}
 {{- include "visits.extraChecks" . }}
+{{- include "visits.monitoringChecks" . }}
 {{- include "visits.prodChecks" . }}
 {{- end }}
 

@@ -32,7 +32,7 @@ from tests.deploy.pod_security import violations
 
 VERSIONS = ["1.32", "1.33", "1.34", "1.35", "1.36", "1.37"]
 # Of custom resources, so not in the schemas of Kubernetes itself; tests of their own look at them.
-CUSTOM = {"HTTPRoute", "Gateway", "ExternalSecret"}
+CUSTOM = {"HTTPRoute", "Gateway", "ExternalSecret", "PodMonitor", "PrometheusRule"}
 
 EXISTING: Values = {"secret": {"mode": "existing", "name": "vault"}}
 STORE: Values = {
@@ -81,6 +81,7 @@ PEERS: list[Values] = [
 ]
 EXTRAS: Values = {
     **PLACEMENT,
+    "monitoring": {part: {"enabled": True} for part in ("podMonitor", "rules", "dashboard")},
     "extraEnv": [
         {"name": "TZ", "value": "Europe/Zurich"},
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "token"}}},
@@ -136,7 +137,7 @@ OPTIONS: dict[Path, dict[str, dict[str, Values]]] = {
             "on": {},
             # With everything that a team may add.
             "changed": {
-                "networkPolicy": {"ingressFrom": PEERS, "monitoringFrom": [], **EGRESS},
+                "networkPolicy": {"ingressFrom": PEERS, "monitoringFrom": PEERS, **EGRESS},
                 **SPREAD,
                 **EXTRAS,
             },

@@ -91,6 +91,15 @@ def test_only_who_needs_a_store_may_read_it() -> None:
     assert set(rule["verbs"]) >= APPLIES
 
 
+def test_who_watches_may_apply_what_prometheus_reads() -> None:
+    role, _ = manifests(ROOT / "docs" / "rights" / "monitoring.yaml")
+    (rule,) = role["rules"]
+    watched = {"monitoring": {part: {"enabled": True} for part in ("podMonitor", "rules")}}
+    kinds = {one["kind"] for one in documents(SERVICE, values=watched)} & {"PodMonitor", "PrometheusRule"}
+    assert sorted(plural(kind) for kind in kinds) == rule["resources"]
+    assert set(rule["verbs"]) >= APPLIES
+
+
 def test_what_preflight_asks_for_is_granted(shell: Shell) -> None:
     """Beside the kinds that the charts render."""
     (shell.work / "shop.yaml").write_text("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n")

@@ -1,0 +1,99 @@
+"""What the chart tells Prometheus: off by default, no pod changed, left out where nobody would read it."""
+
+import json
+import re
+
+import pytest
+
+from tests.deploy.charts import (
+    DEPLOYED,
+    HELMS,
+    SERVICE,
+    Values,
+    container,
+    document,
+    documents,
+    merged,
+    pod,
+    run,
+    workload,
+)
+
+ON: Values = {"monitoring": {part: {"enabled": True} for part in ("podMonitor", "rules", "dashboard")}}
+ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}
+MISSING = "as the cluster does not have monitoring.coreos.com/v1"
+
+
+def test_off_by_default() -> None:
+    assert {"PodMonitor", "PrometheusRule"} & {one["kind"] for one in documents(SERVICE)} == set()
+    assert len([one for one in documents(SERVICE) if one["kind"] == "ConfigMap"]) == 1
+
+
+def test_it_changes_nothing_that_is_there() -> None:
+    """So it can be turned on and off at any time, and no pod is replaced."""
+    with_it = documents(SERVICE, values=ON)
+    assert [one for one in with_it if one in documents(SERVICE)] == documents(SERVICE)
+    added = [one["kind"] for one in with_it if one not in documents(SERVICE)]
+    assert sorted(added) == ["ConfigMap", "PodMonitor", "PrometheusRule"]
+
+
+def test_the_pods_of_the_release_are_scraped_and_no_others() -> None:
+    spec = document(SERVICE, "PodMonitor", values=ON)["spec"]
+    assert spec["selector"] == workload(SERVICE)["spec"]["selector"]
+    (endpoint,) = spec["podMetricsEndpoints"]
+    listens = {port["name"]: port["containerPort"] for port in container(SERVICE)["ports"]}
+    assert listens[endpoint["port"]] == 8001
+    assert endpoint["path"] == "/metrics"
+    chosen = spec["selector"]["matchLabels"].items()
+    assert chosen <= pod(SERVICE)["metadata"]["labels"].items()
+    candidate = document(SERVICE, "Pod", values={"candidate": {"enabled": True}}, name="shop-candidate")
+    assert not chosen <= candidate["metadata"]["labels"].items()
+    # The operator names the job after the object: a jobLabel would name it otherwise.
+    assert "jobLabel" not in spec
+
+
+def test_prometheus_may_connect_to_what_it_is_to_scrape() -> None:
+    _, admin = document(SERVICE, "NetworkPolicy", values=ON)["spec"]["ingress"]
+    (endpoint,) = document(SERVICE, "PodMonitor", values=ON)["spec"]["podMetricsEndpoints"]
+    assert [one["port"] for one in admin["ports"]] == [endpoint["port"]]
+    assert admin["from"]
+
+
+@pytest.mark.parametrize("part", ["podMonitor", "rules", "dashboard"])
+def test_labels_by_which_each_is_found(part: str) -> None:
+    kinds = {"podMonitor": "PodMonitor", "rules": "PrometheusRule", "dashboard": "ConfigMap"}
+    values = merged(ON, {"monitoring": {part: {"labels": {"release": "stack", "team": "own"}}}})
+    values["labels"] = {"team": "web"}
+    name = "shop-dashboard" if part == "dashboard" else "shop"
+    labels = document(SERVICE, kinds[part], values=values, name=name)["metadata"]["labels"]
+    assert labels["release"] == "stack"
+    assert labels["team"] == "own"
+    assert labels["app.kubernetes.io/instance"] == "shop"
+    assert labels["app.kubernetes.io/version"] == "1.0.0"
+
+
+@pytest.mark.parametrize("helm", HELMS)
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (ON, f"PodMonitor and PrometheusRule, {MISSING}"),
+        ({"monitoring": {"rules": {"enabled": True}}}, f"PrometheusRule, {MISSING}"),
+        ({"monitoring": {"dashboard": {"enabled": True}}}, None),
+        (
+            merged(ON, ROUTE),
+            "HTTPRoute, as the cluster does not have gateway.networking.k8s.io/v1; "
+            f"PodMonitor and PrometheusRule, {MISSING}",
+        ),
+    ],
+    ids=["both", "rules", "dashboard", "with a route"],
+)
+def test_what_nobody_would_read_is_left_out_and_said_in_one_line(
+    helm: str, values: Values, told: str | None
+) -> None:
+    given = json.dumps(merged(DEPLOYED[SERVICE], values))
+    result = run(helm, SERVICE, "dev", given, "shop", api_versions="v1,apps/v1")
+    assert result.returncode == 0, result.stderr
+    assert "monitoring.coreos.com/v1\nkind" not in result.stdout
+    # As deploy/charts.sh reads it.
+    found = re.findall(r"^ *deploy/left-out: (.*)$", result.stdout, re.MULTILINE)
+    assert found == ([told] if told else [])
