@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench bench-http lock audit actions sbom base clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench bench-http alerts lock audit actions sbom base clean
 
 # The versions that the pinned packages are built for; of these the image's first. A shim of pyenv refuses every version
 # but the chosen one, so its 3.13 is also looked for where it lies.
@@ -64,6 +64,9 @@ e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain
 
 e2e-addons: .venv/test .tools/done ## On that cluster, what needs a controller of its own; skipped where it is not installed
 	$(BIN)/python -m pytest tests/e2e/addons -v -s
+
+alerts: .venv/test .tools/done ## The alerts, as Prometheus' promtool evaluates them; it must be on PATH (10 minutes)
+	$(BIN)/python -m pytest tests/alerts -v
 
 faults: .venv/test ## Every fault that the service must survive, with controls, on Valkey and on each of REDIS_SERVERS (5 minutes, 2 more for each)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v
