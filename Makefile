@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons faults faults-deploy bench bench-http alerts lock audit actions sbom base clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons e2e-runbook faults faults-deploy bench bench-http alerts lock audit actions sbom base clean
 
 # The versions that the pinned packages are built for; of these the image's first. A shim of pyenv refuses every version
 # but the chosen one, so its 3.13 is also looked for where it lies.
@@ -57,13 +57,16 @@ docs: .venv/test ## Make what is made: docs/values.md, the schemas' descriptions
 	$(BIN)/python -m dev.dashboard
 
 e2e: .venv/test .tools/done ## Deploy to the cluster that KUBECONFIG names, and test it there
-	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/charts --ignore=tests/e2e/addons -v -s
+	$(BIN)/python -m pytest tests/e2e --ignore=tests/e2e/charts --ignore=tests/e2e/addons --ignore=tests/e2e/runbook -v -s
 
 e2e-charts: .venv/test .tools/done ## The charts on that cluster: network, drain, autoscaler, Redis, quotas (15 minutes)
 	$(BIN)/python -m pytest tests/e2e/charts -v -s
 
 e2e-addons: .venv/test .tools/done ## On that cluster, what needs a controller of its own; skipped where it is not installed
 	$(BIN)/python -m pytest tests/e2e/addons -v -s
+
+e2e-runbook: .venv/test .tools/done ## On that cluster, every command of docs/runbook.md, each held to what the page says it shows
+	$(BIN)/python -m pytest tests/e2e/runbook -v -s
 
 alerts: .venv/test .tools/done ## The alerts, as Prometheus' promtool evaluates them; it must be on PATH (10 minutes)
 	$(BIN)/python -m pytest tests/alerts -v

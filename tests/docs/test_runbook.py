@@ -1,6 +1,6 @@
 """docs/runbook.md has a section for whatever may wake somebody, and its commands are commands.
 
-That they show what stands beside them is tests/e2e/test_runbook.py's.
+That they show what stands beside them is tests/e2e/runbook's.
 """
 
 import re
