@@ -95,7 +95,7 @@ ELSEWHERE = [
             },
             others={
                 f'certmanager_certificate_expiration_timestamp_seconds{{{label}="shop",name="shop-tls"}}': (
-                    "1210100x39 7776000x39"
+                    "1210200x39 7776000x39"
                 )
             },
         )

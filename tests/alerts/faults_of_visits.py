@@ -16,7 +16,7 @@ COUNTER = [
     ),
     Scenario(
         "the counter's key holds a word: every visit fails, the pods are ready",
-        three(WELL, Phase(60, good=0, failed=20, redis_fails="not an integer"), Phase(400)),
+        three(WELL, Phase(60, good=0, failed=20, redis_fails="not an integer"), Phase(80)),
         {
             22: bells("CounterStandsStill page", "VisitsFailFast page", WORRY),
             39: bells("CounterStandsStill page", "VisitsFailFast page", WORRY),
@@ -30,7 +30,7 @@ COUNTER = [
 PEOPLE = [
     Scenario(
         "half of the visits fail for ten minutes",
-        three(Phase(120), Phase(20, good=10, failed=10), Phase(900)),
+        [[Phase(60), Phase(10, good=10, failed=10), Phase(450)]],
         {
             60: QUIET,
             64: bells("VisitsFailFast page", WORRY),
@@ -38,16 +38,20 @@ PEOPLE = [
             101: bells(WORRY),
             440: QUIET,
         },
+        scrape_seconds=60,
+        evaluate_seconds=60,
     ),
     Scenario(
-        "half of the visits are late for ten minutes",
-        three(Phase(120), Phase(40, good=10, late=10), Phase(900)),
+        "half of the visits are late for twenty minutes",
+        [[Phase(60), Phase(20, good=10, late=10), Phase(450)]],
         {
             60: QUIET,
             79: bells("VisitsLateFast page", "VisitsLateSlowly ticket"),
             115: bells("VisitsLateSlowly ticket"),
             460: QUIET,
         },
+        scrape_seconds=60,
+        evaluate_seconds=60,
     ),
     Scenario(
         "a scanner sends what cannot be answered: 505 before any route",

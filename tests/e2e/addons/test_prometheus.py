@@ -22,7 +22,7 @@ VALUES: dict[str, Any] = {
 }
 RATE_INTERVAL = "30s"
 MAY_BE_EMPTY = ("unless", "> 0")
-"""Of a service that is well: no other version came five minutes ago, and no pod has a reason to be unready."""
+"""Of a service that is well: no version came five minutes ago, and no pod has a reason to be unready."""
 
 
 class Prometheus:
