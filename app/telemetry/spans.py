@@ -140,7 +140,7 @@ class Tracing:
         flushed = asyncio.Event()
 
         def shut_down() -> None:
-            self._processor.shutdown()
+            self._processor.shutdown()  # type: ignore[no-untyped-call]
             # Nobody waits any more where the loop is closed.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(flushed.set)
