@@ -14,7 +14,7 @@ QUIET: Bells = frozenset()
 class Scenario:
     name: str
     pods: Sequence[Sequence[Phase]]
-    rings: Mapping[float, Bells]
+    rings: Mapping[float, Bells] | Mapping[int, Bells]
     """What fires at a minute, and nothing else does."""
     scrape_seconds: int = 30
     evaluate_seconds: int = 30

@@ -71,7 +71,7 @@ def test_prometheus_reads_the_rules(tmp_path: Path) -> None:
 
 def test_every_alert_is_seen_to_fire_and_to_end() -> None:
     every = {bell({"alertname": rule["alert"], **rule["labels"]}) for rule in rules(EVERYTHING)}
-    ends = set()
+    ends: set[str] = set()
     for scenario in SCENARIOS:
         moments = [bells for _, bells in sorted(scenario.rings.items())]
         rung = frozenset().union(*moments)
