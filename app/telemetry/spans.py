@@ -92,8 +92,9 @@ class Tracing:
         self, request: HTTPServerRequest, route: str, client: str, request_id: str
     ) -> RequestSpan | None:
         """Begin the span of a request, in the task that answers it; None if it is to have none."""
-        given = request.headers.get("traceparent")
-        parent = TRACEPARENT.fullmatch(given) if given is not None else None
+        # Its `get` raises and catches an error where there is none.
+        given = request.headers.get_list("traceparent")
+        parent = TRACEPARENT.fullmatch(given[0]) if len(given) == 1 else None
         if parent is None:
             if random.getrandbits(64) >= self._bound:
                 return None
