@@ -1,7 +1,7 @@
 # The image: built from this folder, pushed under the user's tag, deployed by its digest.
 
 commit_time=1970-01-01T00:00:00Z commit_seconds=0
-image_content=(app Dockerfile requirements.txt .dockerignore)
+image_content=(app Dockerfile requirements.txt requirements-tracing.txt .dockerignore)
 content='' # names what is built, without building it
 # A name that no other checkout on this machine gives to another image, also kept in the registry: there the user's
 # tag may move on, and a digest without a tag is collected one day, which a rollback would notice.

@@ -2,7 +2,7 @@
 # What the scripts of the pipeline share. Each reads its settings from the environment, and works the same by hand.
 
 # The files that the image is made of, as deploy/image.sh has them.
-image_content=(app Dockerfile requirements.txt .dockerignore)
+image_content=(app Dockerfile requirements.txt requirements-tracing.txt .dockerignore)
 
 # tell error|warning WHAT: one line, shown in GitHub's summary, too. The output may be kept by who called.
 tell() {
