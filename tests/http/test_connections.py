@@ -26,7 +26,7 @@ PLACES = 3
 def drops(service: Service) -> dict[str, int]:
     metrics = service.metrics()
     found = re.findall(r'\nhttp_connections_dropped_total\{reason="(.*)"\} (\d+)', metrics)
-    return {reason: int(count) for reason, count in found}
+    return {reason: int(count) for reason, count in found if int(count)}
 
 
 @contextmanager
