@@ -30,7 +30,14 @@ FREE = {
     "resources.limits",
 }
 # No value of the type in the key; for texts a list, because a quantity may be a number, too.
-WRONG: dict[type, object] = {str: ["one"], int: "seven", bool: "maybe", list: "one", dict: "one"}
+WRONG: dict[type, object] = {
+    str: ["one"],
+    int: "seven",
+    float: "half",
+    bool: "maybe",
+    list: "one",
+    dict: "one",
+}
 Place = tuple[str | int, ...]
 
 

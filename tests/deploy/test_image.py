@@ -121,7 +121,8 @@ def checksum(shell: Shell, folder: Path, **more: str) -> str:
 def test_the_checksum_is_of_what_the_image_is_made_of(shell: Shell, tmp_path: Path) -> None:
     folder = tmp_path / "checkout"
     (folder / "app" / "__pycache__").mkdir(parents=True)
-    for name in ["Dockerfile", "requirements.txt", ".dockerignore", "app/one.py", "app/two words.py"]:
+    packages = ["requirements.txt", "requirements-tracing.txt"]
+    for name in ["Dockerfile", *packages, ".dockerignore", "app/one.py", "app/two words.py"]:
         (folder / name).write_text(name)
     before = checksum(shell, folder)
     (folder / "README.md").write_text("more")
