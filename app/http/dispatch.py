@@ -34,7 +34,8 @@ class ExactApplication(Application):
         super().__init__(list(routes), **settings)
         self._exact = {
             path: (route.handler_class, route.kwargs or {})
-            for route in routes
+            # Of two with one address the first is served, as by Tornado.
+            for route in reversed(routes)
             if (path := _plain_path(route)) is not None and not _streams(route.handler_class)
         }
         self._running: set[asyncio.Task[None]] = set()

@@ -60,6 +60,7 @@ ROUTES = [
     URLSpec("/about", Named, {"name": "exact"}),
     URLSpec(re.escape("/a.b"), Named, {"name": "dotted"}),
     URLSpec(r"/\d+", Named, {"name": "digits"}),
+    URLSpec("/about", Named, {"name": "second"}),
     URLSpec("/streamed", Streamed),
     URLSpec("/broken", Broken),
 ]
