@@ -48,18 +48,15 @@ smoke_test() {
     elif [ -n "$entrance_is_service" ] && [ "$entrance_was_good" != no ] && [ -n "$entrance_was_good$route_fault" ]; then
       status=2 smoke_fault="no entrance answers${entrance_was_good:+, and one did before the change}"
     else
-      status=0
-      ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}" || status=$?
-      if [ "$status" -eq 0 ]; then
-        note "all answers from $scheme://$host through $entrance are good"
-        return 0
-      fi
-      smoke_fault=$answer_fault
+      ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}" &&
+        note "all answers from $scheme://$host through $entrance are good" && return 0
+      status=$? smoke_fault=$answer_fault
       # Until the controller knows the Ingress and the last old pod is gone, others answer: not yet the version's fault.
-      case $answer_fault in
-        "$first_method $first_path:"*) status=2 ;;
-        *) tries=$((tries + (status == 1 ? smoke_tries : 1))) ;;
-      esac
+      if [[ $answer_fault = "$first_method $first_path:"* ]] || old_pods_remain; then
+        status=2
+      else
+        tries=$((tries + (status == 1 ? smoke_tries : 1)))
+      fi
     fi
     if [ "$tries" -ge "$smoke_tries" ] || [ "$SECONDS" -ge "$deadline" ]; then break; fi
     run sleep 1

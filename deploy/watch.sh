@@ -83,7 +83,6 @@ observe() {
   [ -n "$generation" ]
 }
 
-# rollout_is_complete [LEAST]
 rollout_is_complete() {
   local enough=$wanted
   if [ -n "${1-}" ] && [ "$1" -lt "$wanted" ]; then enough=$1; fi
@@ -92,9 +91,12 @@ rollout_is_complete() {
 }
 
 rollout_line() {
-  if rollout_is_complete; then
-    echo "complete, $available of $wanted available"
-  else
-    echo "$updated of $wanted new, $available available, $total in all"
-  fi
+  if rollout_is_complete; then echo "complete, $available of $wanted available" && return; fi
+  echo "$updated of $wanted new, $available available, $total in all"
+}
+
+# old_pods_remain: of the release that was observed last; they end after they were replaced, and answer until then.
+old_pods_remain() {
+  [ -n "$new_pods" ] && try_once "${kubectl[@]}" get pods -o name \
+    -l "app.kubernetes.io/instance=$project,pod-template-hash,pod-template-hash!=$new_pods" && [ -n "$reply" ]
 }

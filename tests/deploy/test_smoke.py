@@ -4,7 +4,7 @@ import pytest
 
 from tests.deploy.shell import Done, Reply, Shell
 
-FILES = ["charts", "record", "forward", "good_answers", "answers", "entrance", "smoke"]
+FILES = ["charts", "record", "forward", "good_answers", "answers", "entrance", "watch", "smoke"]
 # Entrances and answers are tested elsewhere; here, what follows from them.
 PARTS = """find_entrance() {
   entrance=there entrance_options=(--there) entrance_is_service=''
@@ -63,6 +63,14 @@ def test_what_is_not_sure_is_asked_again(shell: Shell) -> None:
 def test_while_old_pods_answer_the_version_is_not_blamed(shell: Shell) -> None:
     """The first question is which version answers."""
     assert ended(shell, "fault='GET /version: another digest' bad_times=9").startswith("0 10 ")
+
+
+def test_what_a_pod_of_the_version_before_answers_is_not_this_versions_fault(shell: Shell) -> None:
+    """It answers until it has ended, which is after it was replaced. What is wrong then still is."""
+    shell.stub("kubectl", {"shop,pod-template-hash,pod-template-hash!=new": ["pod/old", "pod/old", ""]})
+    assert ended(shell, "new_pods=new bad_times=2") == "0 3 GET /: answer 1 was wrong"
+    shell.stub("kubectl", {"pod-template-hash!=new": ["pod/old", ""]})
+    assert ended(shell, "new_pods=new bad_times=9") == "1 2 GET /: answer 1 was wrong"
 
 
 def test_the_old_pods_do_not_answer_for_ever(shell: Shell) -> None:

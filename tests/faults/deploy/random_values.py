@@ -17,7 +17,7 @@ CHANGES: list[dict[str, Any]] = [
     {"ingress": {"annotations": {"team": "web"}}},
     {"networkPolicy": {"enabled": False}},
     {"networkPolicy": {"monitoringFrom": []}},
-    {"settings": {"LOG_LEVEL": "debug"}},
+    {"settings": {"LOG_LEVEL": "warning"}},
     {"settings": {"MAX_IN_FLIGHT": 500}},
     {"settings": {"COUNTER_KEY": "other"}},
     {"terminationGracePeriodSeconds": 40},
