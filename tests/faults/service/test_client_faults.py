@@ -113,13 +113,14 @@ def send_and_forget(service: Service, message: bytes) -> None:
 
 
 def test_idle_connections(start_line: StartLine) -> None:
-    """Twice: what is kept of the first ten thousand would stand beside the second."""
-    with start_line("10 000 idle connections, twice", REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
+    """Three times: what is kept of each ten thousand would stand beside the next. How much room Python keeps
+    differs from the first to the second by some megabytes, either way."""
+    with start_line("10 000 idle connections, three times", REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
         process = line.service.process.pid
         before = resident(line.service)
         opened = descriptors(process)
         reached = []
-        for _ in range(2):
+        for _ in range(3):
             # About 1000 come and go in a second, so that this is not a test of overload.
             idle = [line.service.connect() for _ in paced(IDLE_CONNECTIONS if line.is_on else 0)]
             line.visitors.await_answers(500)
@@ -131,4 +132,4 @@ def test_idle_connections(start_line: StartLine) -> None:
             reached.append(max(with_all, resident(line.service)))
     each = (reached[0] - before) * 1024 / IDLE_CONNECTIONS
     assert each < 20, f"{each:.1f} KB for each idle connection"
-    assert reached[1] - reached[0] < 3, f"{reached} MB, the first and the second time"
+    assert reached[2] - max(reached[:2]) < 3, f"{reached} MB, the first, the second and the third time"

@@ -120,6 +120,7 @@ def test_a_counter_without_the_sequence_check(
     begin_line: StartLine,
     expect: Expect,
     tmp_path: Path,
+    transport: str,
     switch: str,
     what: str,
 ) -> None:
@@ -129,7 +130,8 @@ def test_a_counter_without_the_sequence_check(
     assert checks == 2
     script.write_text(unchecked)
     settings = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": proxy.port, "REDIS_TIMEOUT": 0.2}
-    with closing(Service(settings=settings | {"ADMIN_PORT": free_port()}, folder=tmp_path)) as service:
+    settings |= {"ADMIN_PORT": free_port(), "HTTP_SERVER": transport}
+    with closing(Service(settings=settings, folder=tmp_path)) as service:
         service.wait_until_ready()
         with expect("doubled"), begin_line(what, service, server) as line:
             line.watch(trouble(proxy, what))
