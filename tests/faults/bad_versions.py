@@ -116,7 +116,7 @@ INSIDE = (
         "post-forbidden",
         "every POST is a 403: protection against forged forms was turned on for the API, too",
         server=replacing(
-            ("        log_function=record,\n", "        log_function=record,\n        xsrf_cookies=True,\n")
+            ("        policy=policy,\n", "        policy=policy,\n        xsrf_cookies=True,\n")
         ),
     ),
     _inside(

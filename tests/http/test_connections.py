@@ -99,7 +99,8 @@ def test_probes_get_in_among_clients_that_never_read(
 def test_who_is_asking_gives_way_last(valkey: ValkeyServer, start_service: StartService) -> None:
     """Even one that waits for longer than others that ask for nothing."""
     service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
-    with service.connect() as asking, service.connect() as resting, service.connect():
+    # The answer shows that whoever came before is being read from.
+    with service.connect(), service.connect() as asking, service.connect() as resting:
         asking.sendall(VISIT[:-1])
         resting.sendall(VISIT)
         assert resting.recv(65536).startswith(b"HTTP/1.1 200 ")

@@ -101,8 +101,8 @@ def test_visits_refusals_and_connections_of_all_are_added_up(
     assert service.gauge("visits_counted_total") == service.gauge("visit_batch_size_sum") == 2
     assert re.search(r'^http_requests_refused_total{reason="invalid"} 2', service.metrics(), re.MULTILINE)
     eventually(lambda: service.gauge("http_connections_open") == 2, "both are there")
-    lag = service.gauge("event_loop_lag_seconds_count")
-    assert lag is not None
-    assert lag > 0
+    eventually(
+        lambda: (service.gauge("event_loop_lag_seconds_count") or 0) > 0, "the loop's lag was looked at"
+    )
     for visitor in visitors:
         visitor.close()
