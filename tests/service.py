@@ -53,8 +53,18 @@ def clean_environment(**settings: object) -> dict[str, str]:
 
 def run_to_end(module: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run a module that is expected to end by itself."""
+    return _run_to_end("-m", module, **settings)
+
+
+def run_without(package: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    """Run the service, which is expected to end by itself, where a package is not installed."""
+    program = f"import sys, app.__main__; sys.modules[{package!r}] = None; sys.exit(app.__main__.start())"
+    return _run_to_end("-c", program, **settings)
+
+
+def _run_to_end(*arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", module],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=clean_environment(**settings),
         capture_output=True,

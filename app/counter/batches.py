@@ -78,7 +78,7 @@ class Batches:
         """Count one visit; return its own number. Raises CounterUnavailable."""
         visit = self._patience.new_waiter()
         if self._traces is not None:
-            visit = Waiter(visit.number, visit.since, self._traces.visit())
+            visit = visit._replace(trace=self._traces.visit())
         self._waiting.append(visit)
         if self._work is None or self._work.done():
             # In a context of its own: a batch belongs to no single request, neither do its log lines.

@@ -19,8 +19,3 @@ class Headers(HTTPHeaders):
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as the base has it
         return self[name] if name in self else default  # noqa: SIM401 - this is `get`
-
-    def copy(self) -> HTTPHeaders:
-        return Headers({name: list(values) for name, values in self._as_list.items()})
-
-    __copy__ = copy

@@ -1,13 +1,10 @@
 """What OpenTelemetry's variables ask for."""
 
-import subprocess
-import sys
-
 import pytest
 
 from app.settings import Settings, SettingsError
 from app.telemetry.tracing import Sampling, start_tracing, wanted_sampling
-from tests.service import PATIENCE, ROOT, clean_environment
+from tests.service import ROOT, run_without
 
 ALL = Sampling(follows_parent=True, ratio=1.0)
 ON = {"OTEL_TRACES_EXPORTER": "otlp"}
@@ -104,16 +101,7 @@ def test_a_queue_that_the_sdk_refuses() -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_without_the_packages_it_is_said_how_to_get_them(workers: int) -> None:
-    program = "import sys, app.__main__; sys.modules['opentelemetry'] = None; sys.exit(app.__main__.start())"
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=clean_environment(PORT=0, ADMIN_PORT=0, WORKERS=workers, **ON),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    ended = run_without("opentelemetry", PORT=0, ADMIN_PORT=0, WORKERS=workers, **ON)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         "visits: OTEL_TRACES_EXPORTER or an OTLP endpoint asks for traces, which needs OpenTelemetry, and "

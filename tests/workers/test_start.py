@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from app.workers.cores import usable_cores
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
-from tests.service import PATIENCE, ROOT, Service, clean_environment, run_to_end
+from tests.service import PATIENCE, ROOT, Service, run_to_end, run_without
 from tests.workers.conftest import StartWorkers
 
 
@@ -42,16 +40,7 @@ def test_on_one_core_none_means_one_process(valkey: ValkeyServer, start_service:
 
 
 def test_without_gunicorn_it_is_said_how_to_get_it() -> None:
-    program = "import sys, app.__main__; sys.modules['gunicorn'] = None; sys.exit(app.__main__.start())"
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env=clean_environment(WORKERS=2, PORT=0, ADMIN_PORT=0),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    ended = run_without("gunicorn", WORKERS=2, PORT=0, ADMIN_PORT=0)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         "visits: WORKERS is 2, which needs Gunicorn, and that is not installed; install it with "
