@@ -74,11 +74,12 @@ alerts: .venv/test .tools/done ## The alerts, as Prometheus' promtool evaluates 
 faults: .venv/test ## Every fault that the service must survive, with controls, on Valkey and on each of REDIS_SERVERS (5 minutes, 2 more for each)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v
 
-bench: .venv/test ## Measure the counter: commands a visit, overload, memory, what one Redis executes (30 minutes)
+bench: .venv/test ## Measure the counter (commands a visit, overload, memory, what one Redis executes), and what telemetry costs (31 minutes)
 	$(BIN)/python -m bench.counter commands
 	$(BIN)/python -m bench.counter overload
 	$(BIN)/python -m bench.counter memory
 	$(BIN)/python -m bench.redis_limit
+	$(BIN)/python -m bench.telemetry
 
 bench-http: .venv/test .venv-bench/done ## Measure this service beside its peers with equal duties: docs/speed.md (10 minutes; SHORT=1: two)
 	$(BIN)/python -m bench.http $(if $(SHORT),--short)
