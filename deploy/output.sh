@@ -6,9 +6,7 @@ exec 3>&2
 { exec 5>&1; } 2>/dev/null || exec 5>/dev/null
 
 bold='' red='' yellow='' plain=''
-if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
-  bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
-fi
+if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'; fi
 
 current_step=parse warned='|'
 
