@@ -14,11 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_network
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
+from app.http.policy import RequestPolicy, make_policy
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
@@ -32,8 +34,15 @@ REQUESTS = 16_000
 """Of one variant in one round."""
 A_TURN = 16
 """Requests that one turn of the event loop answers."""
-HEADERS = {"Host": "visits.example.com", "User-Agent": "curl/8.5.0", "Accept": "*/*"}
-CLIENT = "192.0.2.7"
+PROXY = "10.0.0.1"
+HEADERS = HTTPHeaders(
+    {
+        "Host": "visits.example.com",
+        "User-Agent": "curl/8.5.0",
+        "Accept": "*/*",
+        "X-Forwarded-For": "192.0.2.7, 10.0.0.2",
+    }
+)
 REQUEST_ID = "8d0c1f0b5e6b4d6d8f0f6f4d2c9b7a11"
 NOTHING = "nothing"
 
@@ -81,7 +90,7 @@ def nothing() -> None:
     """What a request costs here without any of it."""
 
 
-def reporting(telemetry: RequestTelemetry) -> Variant:
+def reporting(telemetry: RequestTelemetry, policy: RequestPolicy) -> Variant:
     def report() -> None:
         telemetry.record(
             request_id=REQUEST_ID,
@@ -90,20 +99,22 @@ def reporting(telemetry: RequestTelemetry) -> Variant:
             target="/",
             status=200,
             seconds=0.00123,
-            client=CLIENT,
+            client=policy.client_address(PROXY, HEADERS),
             user_agent=HEADERS["User-Agent"],
         )
 
     return report
 
 
-def tracing_one_of(ratio: float, settings: Settings) -> Variant:
+def tracing_one_of(ratio: float, policy: RequestPolicy) -> Variant:
+    settings = policy.settings
     tracing = Tracing(settings, Sampling(follows_parent=True, ratio=ratio))
     start_line = RequestStartLine("GET", "/", "HTTP/1.1")
-    request = HTTPServerRequest(headers=HTTPHeaders(HEADERS), start_line=start_line)
+    request = HTTPServerRequest(headers=HEADERS, start_line=start_line)
 
     def trace() -> None:
-        span = tracing.begin(request, "/", CLIENT, REQUEST_ID)
+        client = policy.client_address(PROXY, HEADERS)
+        span = tracing.begin(request, "/", client, REQUEST_ID)
         if span is not None:
             span.end(200)
 
@@ -117,7 +128,8 @@ def told(measured: dict[str, list[float]]) -> Iterator[str]:
 
 
 def main() -> None:
-    settings = Settings(log_format="json")
+    settings = Settings(log_format="json", trusted_proxies=(ip_network("10.0.0.0/8"),))
+    policy = make_policy(settings)
     # What is told goes where it always does; the access lines do not.
     output, sys.stdout = sys.stdout, Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
     configure_logs(settings)
@@ -127,10 +139,10 @@ def main() -> None:
         variants = {
             NOTHING: nothing,
             "metrics": lambda: metrics.observe_request("GET", "/", 200, 0.00123),
-            "metrics and access line": reporting(RequestTelemetry(metrics)),
-            "traces, none sampled": tracing_one_of(0.0, settings),
-            "traces, 1 % sampled": tracing_one_of(0.01, settings),
-            "traces, all sampled": tracing_one_of(1.0, settings),
+            "metrics and access line": reporting(RequestTelemetry(metrics), policy),
+            "traces, none sampled": tracing_one_of(0.0, policy),
+            "traces, 1 % sampled": tracing_one_of(0.01, policy),
+            "traces, all sampled": tracing_one_of(1.0, policy),
         }
         for line in told(asyncio.run(measure(variants))):
             print(line, file=output)
