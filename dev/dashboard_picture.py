@@ -116,7 +116,7 @@ class Picture:
     def _story(self) -> None:
         """What the shades and marks of all panels are."""
         words = [
-            f"{letter} {one['name']}"
+            f"({letter}) {one['name']}"
             for letter, one in zip("ABCDEFGHI", self._found["happened"], strict=False)
         ]
         self._text(MARGIN, 62, "Shaded: " + ",  ".join(words), colour=FAINT)
