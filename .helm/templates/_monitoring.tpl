@@ -18,7 +18,7 @@
 {{- $_ := set $given "entranceRequests" $rules.entrance.requests }}
 {{- $_ := set $given "entranceFailed" $rules.entrance.failed }}
 {{- $_ := set $given "minimumRequests" (int64 $rules.minimumRequests) }}
-{{- range $name := list "objective" "latencyObjective" "latencySeconds" "redisExporter" "certificateDays" }}
+{{- range $name := list "objective" "latencyObjective" "latencySeconds" "redisExporter" "certificateDays" "certificateNames" }}
 {{- $_ := set $given $name (get $rules $name) }}
 {{- end }}
 {{- range $name, $value := merge (dict) $given $rules.windows }}
@@ -36,6 +36,8 @@
 {{- define "visits.alerts" -}}
 {{- $rules := .Values.monitoring.rules }}
 {{- $met := dict "kubelet" (eq .Values.redis.mode "bundled") "kubeStateMetrics" $rules.kubeStateMetrics "certManager" $rules.certManager }}
+{{- /* The kubelet's are everywhere, if Prometheus reads them: else the alert stays quiet. */}}
+{{- $_ := set $met "probes" true }}
 {{- $_ := set $met "redisExporter" (ne $rules.redisExporter "") }}
 {{- $_ := set $met "entrance" (ne $rules.entrance.requests "") }}
 {{- $file := .Files.Get "files/alerts.yaml" | fromYaml }}
