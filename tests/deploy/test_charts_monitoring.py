@@ -21,6 +21,7 @@ from tests.deploy.charts import (
 
 ON: Values = {"monitoring": {part: {"enabled": True} for part in ("podMonitor", "rules", "dashboard")}}
 ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}
+RULES: Values = {"monitoring": {"rules": {"enabled": True, "scrapedElsewhere": True}}}
 MISSING = "as the cluster does not have monitoring.coreos.com/v1"
 
 
@@ -72,12 +73,35 @@ def test_labels_by_which_each_is_found(part: str) -> None:
     assert labels["app.kubernetes.io/version"] == "1.0.0"
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"podMonitor": {"enabled": False}}, "nothing scrapes the pods"),
+        ({"podMonitor": {"enabled": False}, "rules": {"scrapedElsewhere": True}}, None),
+        ({"podMonitor": {"interval": "31s"}}, "recent is 2m, but must hold four scrapes"),
+        ({"podMonitor": {"interval": "30s500ms"}}, "must hold four scrapes"),
+        ({"podMonitor": {"interval": "1m"}, "rules": {"windows": {"recent": "4m"}}}, None),
+        ({"podMonitor": {"interval": "1m"}, "rules": {"windows": {"recent": "3m59s"}}}, "must hold four"),
+        ({"podMonitor": {"interval": "1h"}, "rules": {"enabled": False}}, None),
+    ],
+    ids=str,
+)
+def test_alerts_that_would_see_too_little_are_refused(values: Values, told: str | None) -> None:
+    given = json.dumps(merged(DEPLOYED[SERVICE], merged(ON, {"monitoring": values})))
+    result = run(HELMS[0], SERVICE, "dev", given, "shop")
+    if told is None:
+        assert result.returncode == 0, result.stderr
+    else:
+        assert result.returncode != 0
+        assert told in result.stderr
+
+
 @pytest.mark.parametrize("helm", HELMS)
 @pytest.mark.parametrize(
     ("values", "told"),
     [
         (ON, f"PodMonitor and PrometheusRule, {MISSING}"),
-        ({"monitoring": {"rules": {"enabled": True}}}, f"PrometheusRule, {MISSING}"),
+        (RULES, f"PrometheusRule, {MISSING}"),
         ({"monitoring": {"dashboard": {"enabled": True}}}, None),
         (
             merged(ON, ROUTE),
