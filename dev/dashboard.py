@@ -36,7 +36,13 @@ def panel(number: int, place: Document, what: Panel) -> Document:
         "gridPos": place,
         "fieldConfig": {"defaults": {"unit": what.unit, "min": 0, "custom": custom}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + index), "expr": query.expression, "legendFormat": query.legend}
+            {
+                "refId": chr(ord("A") + index),
+                "expr": query.expression,
+                "legendFormat": query.legend,
+                # Of which Grafana makes $__rate_interval four, else it knows its data source's default alone.
+                "interval": "<interval>",
+            }
             for index, query in enumerate(what.queries)
         ],
     }

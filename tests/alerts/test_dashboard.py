@@ -41,6 +41,13 @@ def test_the_table_of_alerts_is_fresh() -> None:
     assert alerts_docs.PAGE.read_text() == alerts_docs.written(), "run `make docs`"
 
 
+def test_grafana_looks_at_four_scrapes_for_a_rate() -> None:
+    slow = merged(ON, {"monitoring": {"podMonitor": {"interval": "1m"}}})
+    (text,) = document(SERVICE, "ConfigMap", values=slow, name=f"{PROJECT}-dashboard")["data"].values()
+    targets = [target for panel in json.loads(text)["panels"] for target in panel.get("targets", [])]
+    assert {target["interval"] for target in targets} == {"1m"}
+
+
 def test_grafanas_sidecar_finds_it() -> None:
     found = document(SERVICE, "ConfigMap", values=ON, name=f"{PROJECT}-dashboard")
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"

@@ -84,6 +84,7 @@ def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "INGRESS_NAMESPACE": "ingress-nginx",
             "REPOSITORY": str(ROOT),
             "KEY": "counter",
+            "DB": "0",
         }
         environment = {
             **os.environ,
