@@ -1,5 +1,4 @@
-# What a person sees: step lines, notes, warnings, errors. All of it goes to stderr; stdout carries only results
-# (the summary, --status, --history, --plan).
+# What a person sees goes to stderr; stdout carries only results (the summary, --status, --history, --plan).
 
 # The terminal, also while a signal interrupts a command whose own output goes to a file.
 exec 3>&2
