@@ -17,7 +17,7 @@ from redis import Redis
 
 from bench.http.duties import Duties, DutyNotDone
 from bench.http.incr_limit import incr_limit
-from bench.http.load import CONNECTIONS, load
+from bench.http.load import CONNECTIONS, LoadFailed, load
 from bench.http.process_tree import cpu_seconds, proportional_megabytes
 from bench.http.servers import COUNTER, LOAD_CORE, Running, Server, on_core, running
 from dev.valkey import LOOPBACK, Valkey
@@ -46,9 +46,7 @@ def measure(servers: Sequence[Server], rounds: int, seconds: int, *, short: bool
                     first = number % len(servers)
                     for server in (*servers[first:], *servers[:first]):
                         print(f"round {number + 1} of {rounds}: {server.name}", flush=True)
-                        redis.flushall()
-                        with running(server, valkey.port, Path(folder)) as started:
-                            runs[server.name].append(measure_one(started, redis, seconds))
+                        runs[server.name].append(measured(server, valkey.port, redis, Path(folder), seconds))
         finally:
             valkey.stop()
     return {
@@ -67,6 +65,22 @@ def measure(servers: Sequence[Server], rounds: int, seconds: int, *, short: bool
             for server in servers
         ],
     }
+
+
+def measured(server: Server, redis_port: int, redis: Redis, folder: Path, seconds: int) -> dict[str, Any]:
+    """Start a server anew and measure it, and once more if its answers were not all good: a machine that
+    paused need not end ten minutes. Raises LoadFailed if it happens again.
+    """
+    for is_last in (False, True):
+        redis.flushall()
+        with running(server, redis_port, folder) as started:
+            try:
+                return measure_one(started, redis, seconds)
+            except LoadFailed as error:
+                if is_last:
+                    raise
+                print(f"{server.name}: {error}; measured once more", flush=True)
+    raise AssertionError
 
 
 def measure_one(started: Running, redis: Redis, seconds: int) -> dict[str, Any]:
