@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from tornado.web import HTTPError, RequestHandler
@@ -33,7 +33,7 @@ class Problem(HTTPError):
 class ErrorAnswers(RequestHandler):
     """What a handler raises becomes a page or a problem document. `BaseHandler` has the attributes."""
 
-    route: str
+    route: ClassVar[str]
     request_id: str
     policy: RequestPolicy
 

@@ -30,8 +30,8 @@ class Stream(Protocol):
     def is_closing(self) -> bool:
         """Tell whether nothing more can be written."""
 
-    def abort(self) -> None:
-        """Close at once."""
+    def close(self) -> None:
+        """Close, after what the system has taken over is sent."""
 
     def is_arriving(self, writer: "HttptoolsResponse") -> bool:
         """Tell whether a part of the request is yet to come."""
