@@ -11,16 +11,11 @@ from tests.alerts.faults_of_pods import IN_THE_KEY, PODS, REDIS_CAUSES, TRAP, re
 from tests.alerts.faults_of_visits import COUNTER, PEOPLE, SLOW
 from tests.alerts.phases import REASONS, series
 from tests.alerts.promtool import EVERYTHING, NEEDS_PROMTOOL, promtool, rules, rules_file
-from tests.alerts.scenario import Bells, Scenario
+from tests.alerts.scenario import Bells, Scenario, bell
 from tests.deploy.charts import Document
 
 SCENARIOS = [TRAP, *redis_scenarios(), *PODS, *COUNTER, *PEOPLE, *SLOW, *ELSEWHERE]
 FIRING = 'group by (alertname, severity, source) (ALERTS{alertstate="firing"})'
-
-
-def bell(labels: Document) -> str:
-    """An alert as a scenario names it."""
-    return " ".join(labels[name] for name in ("alertname", "severity", "source") if name in labels)
 
 
 def expected(bells: Bells) -> list[Document]:
