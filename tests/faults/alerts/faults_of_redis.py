@@ -196,7 +196,9 @@ def away(name: str, strike: Strike, rings: str, before: Callable[[Ground], objec
 
 def for_one(name: str, strike: Strike, rings: str, before: Callable[[Ground], object] | None = None) -> Line:
     """One of two pods is troubled; the entrance sends nobody to it."""
-    return Line(name, strike, bells(f"{rings} ticket"), may=FAILED | WAITED, pods=2, visitors=4, before=before)
+    return Line(
+        name, strike, bells(f"{rings} ticket"), may=FAILED | WAITED, pods=2, visitors=4, before=before
+    )
 
 
 LINES = [

@@ -15,6 +15,7 @@ from tests.faults.alerts.prometheus import Prometheus
 from tests.faults.service.products import valkey
 from tests.faults.service.redis_proxy import RedisProxy
 from tests.faults.service.redis_servers import Server
+from tests.visitors import Visit
 
 Strike: TypeAlias = Callable[["Ground"], Iterator[None]]
 """Breaks something, yields, and mends it."""
@@ -59,6 +60,8 @@ class Ground:
         """Of each pod, the folder of its password's file."""
         self.others: list[Server] = []
         """Further servers of Redis."""
+        self.left: list[Visit] = []
+        """What visitors met of pods that are gone."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -77,7 +80,7 @@ class Ground:
 
     def add_pod(self, change: Callable[[Path], None] | None = None, **settings: object) -> Pod:
         """One more, of sources that are changed."""
-        number = len(self.pods) + 1
+        number = len(self.relays) + 1
         relay = self._stack.enter_context(RedisProxy((LOOPBACK, self.server.port)))
         secrets = self.folder / f"secrets-{number}"
         secrets.mkdir()
@@ -101,6 +104,13 @@ class Ground:
         self.pods.append(pod)
         self.look()
         return pod
+
+    def remove(self, pod: Pod) -> None:
+        """As the cluster does: nobody comes any more, it ends, and is not scraped."""
+        self.pods.remove(pod)
+        self.look()
+        self.left += pod.visitors.visits
+        pod.close()
 
     def look(self) -> None:
         """Let Prometheus scrape all pods."""
@@ -139,7 +149,7 @@ def again_and_again(step: Callable[[], None], seconds: float) -> Iterator[None]:
                 step()
                 if over.wait(seconds):
                     return
-        except BaseException as error:  # noqa: BLE001 - raised below, in the thread that waits
+        except BaseException as error:
             wrong.append(error)
 
     thread = threading.Thread(target=repeat)

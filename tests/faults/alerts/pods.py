@@ -1,8 +1,8 @@
-"""Processes of the service as a cluster runs them: asked whether they are ready, and visited while they are."""
+"""Processes of the service as a cluster runs them: visited while they say that they are ready."""
 
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
@@ -39,12 +39,10 @@ class Pod:
         visitors: int,
         every: float,
         folder: Path = ROOT,
-        through: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.admin_port = free_port()
         self._folder = folder
-        self._through = through
         self._settings = {
             "PORT": free_port(),
             "ADMIN_PORT": self.admin_port,
@@ -66,7 +64,7 @@ class Pod:
         self.service = self._start()
 
     def _start(self) -> Service:
-        service = Service(settings=self._settings, folder=self._folder, through=self._through)
+        service = Service(settings=self._settings, folder=self._folder)
         self._stack.callback(service.close)
         return service
 

@@ -61,9 +61,7 @@ class Prometheus:
 
     def see(self, pods: Mapping[str, int]) -> None:
         """Scrape these from now on: the port of each pod's admin listener, by the pod's name."""
-        groups = [
-            {"targets": [f"{LOOPBACK}:{port}"], "labels": {"pod": name}} for name, port in pods.items()
-        ]
+        groups = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"pod": name}} for name, port in pods.items()]
         # Replaced at once: it may be read at any moment.
         new = self._targets.with_suffix(".new")
         new.write_text(json.dumps(groups))

@@ -108,7 +108,7 @@ def run(line: Line, folder: Path, rules: list[Document]) -> Heard:
         patience = max((TIMES[alert].ends for alert in prometheus.fired() if alert in TIMES), default=0)
         while prometheus.firing() and time.time() < ended + patience + NOTICED:
             time.sleep(0.2)
-        visits = [visit for pod in ground.pods for visit in list(pod.visitors.visits)]
+        visits = ground.left + [visit for pod in ground.pods for visit in list(pod.visitors.visits)]
         heard = Heard(line, began, ended, prometheus.fired(), prometheus.firing(), visits)
     if complaints := heard.complaints():
         raise WrongBells(line.name, complaints)
