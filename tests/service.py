@@ -83,11 +83,13 @@ class Service:
         settings: Mapping[str, object] | None = None,
         through: Sequence[str] = (),
         folder: Path = ROOT,
+        patience: float = PATIENCE,
     ) -> None:
         """`through` is a command that starts the service in its own place, such as `prlimit --nofile=64`.
 
-        `folder` has the module.
+        `folder` has the module. A log line is awaited for `patience` seconds, the first one too.
         """
+        self._patience = patience
         defaults = {"PORT": 0, "ADMIN_PORT": 0, "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
         self.settings: dict[str, object] = defaults | dict(settings or {})
         self.process = subprocess.Popen(
@@ -135,7 +137,7 @@ class Service:
                 assert found() is not None, f"ended without {event}: {self.raw} {self.errors()}"
             return found() is not None
 
-        eventually(found_or_ended, f"log line {event} {fields}")
+        eventually(found_or_ended, f"log line {event} {fields}", self._patience)
         line = found()
         assert line is not None
         return line

@@ -13,6 +13,8 @@ from tests.alerts.phases import REASONS, series
 from tests.alerts.promtool import EVERYTHING, NEEDS_PROMTOOL, promtool, rules, rules_file
 from tests.alerts.scenario import Bells, Scenario, bell
 from tests.deploy.charts import Document
+from tests.faults.alerts.lines import LINES
+from tests.faults.alerts.windows import TIMES
 
 SCENARIOS = [TRAP, *redis_scenarios(), *PODS, *COUNTER, *PEOPLE, *SLOW, *ELSEWHERE]
 FIRING = 'group by (alertname, severity, source) (ALERTS{alertstate="firing"})'
@@ -74,6 +76,12 @@ def test_every_alert_is_seen_to_fire_and_to_end() -> None:
         if not moments[0]:
             ends |= rung - moments[-1]
     assert every - ends == set()
+
+
+def test_every_alert_of_the_service_alone_is_rung_for_real() -> None:
+    every = {bell({"alertname": rule["alert"], **rule["labels"]}) for rule in rules(EVERYTHING)}
+    from_the_service = {name for name in every if len(name.split()) == 2}
+    assert frozenset().union(*(line.rings for line in LINES)) == from_the_service == TIMES.keys()
 
 
 def test_every_reason_of_redis_has_its_alert() -> None:

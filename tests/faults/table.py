@@ -16,8 +16,8 @@ class FaultTable:
     """The rows of one run. Every worker of it adds to the same file, which the environment names."""
 
     def __init__(self, suite: str, root: Path = ROOT, document: str = "") -> None:
-        """The suite is in tests/faults/<suite>, the document in docs/, by default <suite>-faults.md; its table
-        begins with the column "fault", and nothing comes after it but what is written here."""
+        """The suite is in tests/faults/<suite>, the document in docs/, <suite>-faults.md if not named; its
+        table begins with the column "fault", and nothing comes after it but what is written here."""
         self._suite = suite
         self._folder = root / "tests" / "faults" / suite
         self._document = root / "docs" / (document or f"{suite}-faults.md")

@@ -14,6 +14,7 @@ from tests.service import ROOT, Service
 from tests.visitors import Visitors
 
 PROBE_PERIOD = 0.5
+STARTUP_SECONDS = 60.0
 REQUEST_TIMEOUT = 3.0
 """Shortened as the windows are: who waits for Redis is told sooner that it is away."""
 
@@ -64,7 +65,7 @@ class Pod:
         self.service = self._start()
 
     def _start(self) -> Service:
-        service = Service(settings=self._settings, folder=self._folder)
+        service = Service(settings=self._settings, folder=self._folder, patience=STARTUP_SECONDS)
         self._stack.callback(service.close)
         return service
 

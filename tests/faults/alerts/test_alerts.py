@@ -5,13 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.promtool import rules
-from tests.faults.alerts import faults_of_pods, faults_of_redis, faults_of_visits
 from tests.faults.alerts.ground import Line
+from tests.faults.alerts.lines import LINES
 from tests.faults.alerts.verdict import run
 from tests.faults.alerts.windows import SHORTENED
 from tests.faults.service.line import Record
-
-LINES = [*faults_of_redis.LINES, *faults_of_pods.LINES, *faults_of_visits.LINES]
 
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.name)

@@ -58,7 +58,7 @@ class Heard:
         )
 
     def complaints(self) -> dict[str, str]:
-        found = {alert: "did not ring" for alert in self.line.rings - self.fired.keys()}
+        found = dict.fromkeys(self.line.rings - self.fired.keys(), "did not ring")
         for alert, firing in self.fired.items():
             after, on = firing.first - self.began, firing.last - self.ended
             if alert not in self.line.rings | self.allowed:

@@ -1,4 +1,4 @@
-"""The chart's values that make an hour of the alerts some seconds, and what may pass until each rings and ends."""
+"""The chart's values that make seconds of the alerts' hours, and when each must ring and end."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ LINE_SECONDS = 32.0
 
 
 class Times(NamedTuple):
-    """At most so many seconds from the beginning of the fault until it rings, and from its end until it is quiet."""
+    """The most seconds from the fault's beginning until it rings, and from its end until it is quiet."""
 
     rings: float
     ends: float
