@@ -17,6 +17,7 @@ from tests.faults.service.redis_proxy import RedisProxy
 from tests.faults.service.redis_servers import Server
 from tests.visitors import Visit
 
+FIRST_VISITS = 40
 Strike: TypeAlias = Callable[["Ground"], Iterator[None]]
 """Breaks something, yields, and mends it."""
 
@@ -62,6 +63,7 @@ class Ground:
         """Further servers of Redis."""
         self.left: list[Visit] = []
         """What visitors met of pods that are gone."""
+        self._is_open = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -98,12 +100,23 @@ class Ground:
             **of,
         )
         self._stack.callback(pod.close)
-        pod.open()
+        if self._is_open:
+            pod.open()
         self.relays.append(relay)
         self.secrets.append(secrets)
         self.pods.append(pod)
         self.look()
         return pod
+
+    def open(self) -> None:
+        """Let visitors come, also to later pods."""
+        if self.line.before is not None:
+            self.line.before(self)
+        self._is_open = True
+        for pod in self.pods:
+            pod.open()
+        for pod in self.pods:
+            pod.await_answers(FIRST_VISITS)
 
     def remove(self, pod: Pod) -> None:
         """As the cluster does: nobody comes any more, it ends, and is not scraped."""

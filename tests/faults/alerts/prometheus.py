@@ -60,7 +60,7 @@ class Prometheus:
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
 
     def see(self, pods: Mapping[str, int]) -> None:
-        """Scrape these from now on: the port of each pod's admin listener, by the pod's name."""
+        """Scrape these from now on, or once it runs: each pod's admin listener, by the pod's name."""
         groups = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"pod": name}} for name, port in pods.items()]
         # Replaced at once: it may be read at any moment.
         new = self._targets.with_suffix(".new")
@@ -126,9 +126,10 @@ class Prometheus:
         alerts = self._ask("alerts")["alerts"]
         return {bell(one["labels"]) for one in alerts if one["state"] == "firing"}
 
-    def fired(self) -> dict[str, Firing]:
-        """Every alert that has fired since the beginning."""
+    def fired(self, since: float) -> dict[str, Firing]:
+        """Every alert that has fired since then."""
         moments: dict[str, list[float]] = {}
         for series in self.query('ALERTS{alertstate="firing"}[1h]'):
-            moments.setdefault(bell(series["metric"]), []).extend(moment for moment, _ in series["values"])
-        return {name: Firing(min(found), max(found)) for name, found in moments.items()}
+            found = moments.setdefault(bell(series["metric"]), [])
+            found += [moment for moment, _ in series["values"] if moment >= since]
+        return {name: Firing(min(found), max(found)) for name, found in moments.items() if found}

@@ -16,7 +16,6 @@ from tests.faults.service.verdict import DidNotStrike
 from tests.service import eventually
 from tests.visitors import BROKEN, HUNG, UNREACHED, Visit
 
-FIRST_VISITS = 40
 STARTUP_SECONDS = 60.0
 WORDS = {BROKEN: "connection broken", UNREACHED: "no connection", HUNG: "no answer"}
 
@@ -63,8 +62,6 @@ class Heard:
             after, on = firing.first - self.began, firing.last - self.ended
             if alert not in self.line.rings | self.allowed:
                 found[alert] = f"rang, {after:.0f} s after the beginning"
-            elif after < 0:
-                found[alert] = f"rang {-after:.0f} s before the beginning"
             elif alert in self.line.rings and after > TIMES[alert].rings:
                 found[alert] = f"rang after {after:.0f} s, allowed: {TIMES[alert].rings:g}"
             elif alert in self.still or on > TIMES[alert].ends:
@@ -93,23 +90,22 @@ class Heard:
 
 def run(line: Line, folder: Path, rules: list[Document]) -> Heard:
     """Break it, listen, mend it, listen until it is quiet. Raises DidNotStrike, WrongBells."""
-    with Prometheus(folder / "prometheus", rules) as prometheus, Ground(folder, line, prometheus) as ground:
-        if line.before is not None:
-            line.before(ground)
-        for pod in ground.pods:
-            pod.await_answers(FIRST_VISITS)
-        eventually(lambda: prometheus.sees(len(ground.pods)), "all pods are scraped", STARTUP_SECONDS)
+    prometheus = Prometheus(folder / "prometheus", rules)
+    with Ground(folder, line, prometheus) as ground, prometheus:
+        eventually(lambda: prometheus.sees(line.pods), "all pods are scraped", STARTUP_SECONDS)
+        ground.open()
+        eventually(lambda: not prometheus.firing(), "it is quiet before the fault", STARTUP_SECONDS)
         began = time.time()
         with contextmanager(line.strike)(ground):
             _listen(line, prometheus, began)
             if line.shows and not prometheus.query(line.shows):
                 raise DidNotStrike(f"{line.name}: Prometheus finds nothing for {line.shows}")
         ended = time.time()
-        patience = max((TIMES[alert].ends for alert in prometheus.fired() if alert in TIMES), default=0)
+        patience = max((TIMES[alert].ends for alert in prometheus.fired(began) if alert in TIMES), default=0)
         while prometheus.firing() and time.time() < ended + patience + NOTICED:
             time.sleep(0.2)
         visits = ground.left + [visit for pod in ground.pods for visit in list(pod.visitors.visits)]
-        heard = Heard(line, began, ended, prometheus.fired(), prometheus.firing(), visits)
+        heard = Heard(line, began, ended, prometheus.fired(began), prometheus.firing(), visits)
     if complaints := heard.complaints():
         raise WrongBells(line.name, complaints)
     return heard
