@@ -60,6 +60,16 @@ PODS = [
         {10.5: QUIET, 12: bells("NoPodReady page"), 19: bells("NoPodReady page"), 21: QUIET},
     ),
     Scenario(
+        "pods say that they are ready, and no probe reaches them",
+        three(WELL, Phase(20, good=0, is_probed=False), WELL),
+        {12: QUIET, 14: bells("NoPodReady page"), 19: bells("NoPodReady page"), 21: QUIET},
+    ),
+    Scenario(
+        "no probe reaches one pod of three",
+        [[WELL, Phase(20, good=0, is_probed=False), WELL], *three(Phase(60))[:2]],
+        dict.fromkeys(range(30), QUIET),
+    ),
+    Scenario(
         "Redis' pod is replaced: 30 s of failures",
         three(WELL, away("connection", 1), WELL),
         {minute / 2: QUIET for minute in range(41)},

@@ -8,7 +8,7 @@ from tests.faults.service.products import valkey
 from tests.faults.table import FaultTable
 
 TABLE = FaultTable("alerts", document="alerts.md")
-LONGEST_TEST = 400.0
+LONGEST_TEST = 600.0
 
 
 def pytest_configure() -> None:

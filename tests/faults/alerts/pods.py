@@ -15,8 +15,10 @@ from tests.visitors import Visitors
 
 PROBE_PERIOD = 0.5
 STARTUP_SECONDS = 60.0
-REQUEST_TIMEOUT = 3.0
-"""Shortened as the windows are: who waits for Redis is told sooner that it is away."""
+REDIS_TIMEOUT = 1.0
+REQUEST_TIMEOUT = 6.0
+"""Who waits for Redis is told sooner that it is away, as the windows are shorter, too."""
+PROBE_TIMEOUT = 5.0
 
 
 def sources(folder: Path) -> Path:
@@ -47,6 +49,7 @@ class Pod:
         self._settings = {
             "PORT": free_port(),
             "ADMIN_PORT": self.admin_port,
+            "REDIS_TIMEOUT": REDIS_TIMEOUT,
             "REQUEST_TIMEOUT": REQUEST_TIMEOUT,
             "ENVIRONMENT": "TEST",
             **settings,
@@ -84,7 +87,7 @@ class Pod:
     def _ask(self) -> None:
         while not self._is_over.wait(PROBE_PERIOD):
             try:
-                is_ready = self.service.request("GET", "/readyz", patience=3).status == 200
+                is_ready = self.service.request("GET", "/readyz", patience=PROBE_TIMEOUT).status == 200
             except (OSError, HTTPException):
                 is_ready = False
             (self._is_open.set if is_ready else self._is_open.clear)()

@@ -7,7 +7,7 @@ from tests.deploy.charts import Values
 STATE, UNSEEN, RECENT, LASTING, ROLLOUT = 8, 8, 8, 20, 25
 FAST_SHORT, SLOW_SHORT, TICKET_SHORT = 6, 15, 20
 STANDING, RESTARTS = 10, 30
-LATE = 0.5
+LATE = 1
 WINDOWS = {
     "fastLong": 30,
     "fastShort": FAST_SHORT,
