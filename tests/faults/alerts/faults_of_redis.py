@@ -13,7 +13,7 @@ from tests.faults.service.redis_servers import wait_for
 FAILED = bells("VisitsFailFast page", "VisitsFailSlowly ticket")
 """Who is inside when Redis goes gets a 503; the entrance sends nobody more."""
 WAITED = bells("VisitsLateFast page", "VisitsLateSlowly ticket")
-FILL = "for i = 1, 100000 do redis.call('SET', 'padding:' .. i, '') end"
+FILL = "for i = 1, 300000 do redis.call('SET', 'padding:' .. i, '') end"
 FAILURES = "sum(increase(redis_failures_total[1m])) > 0"
 
 
@@ -45,6 +45,7 @@ def loading(ground: Ground) -> Iterator[None]:
     ground.server.kill()
     ground.server.start_only()
     yield
+    ground.server.run("CONFIG", "SET", "key-load-delay", 0)
     wait_for("loaded", lambda: not ground.server.info("persistence")["loading"], 60)
 
 

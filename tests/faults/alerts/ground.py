@@ -83,7 +83,8 @@ class Ground:
     def add_pod(self, change: Callable[[Path], None] | None = None, **settings: object) -> Pod:
         """One more, of sources that are changed."""
         number = len(self.relays) + 1
-        relay = self._stack.enter_context(RedisProxy((LOOPBACK, self.server.port)))
+        relay = RedisProxy((LOOPBACK, self.server.port))
+        self._stack.enter_context(relay)
         secrets = self.folder / f"secrets-{number}"
         secrets.mkdir()
         where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": relay.port, "SECRETS_DIR": secrets}
