@@ -48,6 +48,9 @@ TRAP = Scenario(
     others=entrance((20, 60, 0), (20, 0, 60), (80, 60, 0)),
 )
 
+FLAPPING = [away("connection", 1), Phase(2)] * 20
+"""Half an hour, of which all are unready for a third."""
+
 PODS = [
     Scenario(
         "pods that start while Redis is away say that they start",
@@ -68,6 +71,11 @@ PODS = [
         "no probe reaches one pod of three",
         [[WELL, Phase(20, good=0, is_probed=False), WELL], *three(Phase(60))[:2]],
         dict.fromkeys(range(30), QUIET),
+    ),
+    Scenario(
+        "Redis comes and goes for all",
+        three(WELL, *FLAPPING, WELL),
+        {20: QUIET, 28: bells("RedisUnreachable ticket"), 39: bells("RedisUnreachable ticket"), 44: QUIET},
     ),
     Scenario(
         "Redis' pod is replaced: 30 s of failures",

@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes the service and evaluates the chart's alerts, each second."""
+"""A real Prometheus that scrapes the service and evaluates the chart's alerts."""
 
 import http.client
 import json
@@ -21,6 +21,7 @@ from tests.service import PATIENCE, eventually
 NO_PROMETHEUS = "prometheus is not on PATH: it is in the archive of a release of Prometheus 3"
 JOB = "shop/shop"
 """As the operator calls the PodMonitor's targets."""
+SCRAPE = "2s"
 STARTUP_SECONDS = 60.0
 
 
@@ -51,7 +52,7 @@ class Prometheus:
         self._targets = folder / "targets.json"
         self.see({})
         scrape = {"job_name": JOB, "file_sd_configs": [{"files": [str(self._targets)]}]}
-        every = dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s")
+        every = {"evaluation_interval": "1s", "scrape_interval": SCRAPE, "scrape_timeout": SCRAPE}
         configuration = {
             "global": every,
             "rule_files": [str(written(folder, rules))],

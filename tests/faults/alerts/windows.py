@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from tests.deploy.charts import Values
 
-STATE, UNSEEN, RECENT, LASTING, ROLLOUT = 8, 8, 8, 20, 25
-FAST_SHORT, SLOW_SHORT, TICKET_SHORT = 6, 15, 20
+STATE, UNSEEN, RECENT, LASTING, ROLLOUT = 8, 8, 12, 20, 25
+FAST_SHORT, SLOW_SHORT, TICKET_SHORT = 8, 15, 20
 STANDING, RESTARTS = 10, 30
 LATE = 1
 WINDOWS = {
@@ -31,7 +31,7 @@ SHORTENED: Values = {
         }
     }
 }
-NOTICED = 6.0
+NOTICED = 7.0
 """Seconds until a probe has found, a scrape has brought and an evaluation has seen what happened."""
 LINE_SECONDS = 32.0
 """How long a fault goes on, and a line without one: longer than any alert waits before it rings."""
@@ -46,8 +46,8 @@ class Times(NamedTuple):
 
 TIMES = {
     # Enough must have failed, or been late, at this traffic.
-    "VisitsFailFast page": Times(12, SLOW_SHORT + NOTICED),
-    "VisitsFailSlowly ticket": Times(12, TICKET_SHORT + NOTICED),
+    "VisitsFailFast page": Times(15, SLOW_SHORT + NOTICED),
+    "VisitsFailSlowly ticket": Times(15, TICKET_SHORT + NOTICED),
     "VisitsLateFast page": Times(25, SLOW_SHORT + NOTICED),
     "VisitsLateSlowly ticket": Times(25, TICKET_SHORT + NOTICED),
     "NoPodReady page": Times(STATE + NOTICED, NOTICED),
