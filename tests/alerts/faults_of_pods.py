@@ -98,6 +98,11 @@ PODS = [
         {20: QUIET, 30: bells("PodRestarts ticket"), 39: bells("PodRestarts ticket"), 41: QUIET},
     ),
     Scenario(
+        "the only pod restarts again and again, and is away in between",
+        [[WELL, *[Phase(1, is_seen=False), Phase(2, restarts=1)] * 20, Phase(160)]],
+        {20: QUIET, 30: bells("PodRestarts ticket"), 39: bells("PodRestarts ticket"), 105: QUIET},
+    ),
+    Scenario(
         "a pod never answers",
         [[WELL, Phase(80, is_seen=False), WELL, WELL], *three(Phase(140))[:2]],
         {20: QUIET, 36: bells("PodRestarts ticket"), 49: bells("PodRestarts ticket"), 65: QUIET},

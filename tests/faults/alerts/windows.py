@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tests.deploy.charts import Values
 
-STATE, UNSEEN, RECENT, LASTING, ROLLOUT = 8, 8, 12, 20, 25
+STATE, UNSEEN, RECENT, LASTING, ROLLOUT = 8, 12, 12, 20, 25
 FAST_SHORT, SLOW_SHORT, TICKET_SHORT = 8, 15, 20
 STANDING, RESTARTS = 10, 30
 LATE = 1
