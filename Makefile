@@ -1,7 +1,7 @@
 # Everything here needs only make and Python 3.11 to 3.13; the rest is installed into .venv and .tools,
 # pinned with hashes.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format docs e2e e2e-charts e2e-addons e2e-runbook faults faults-deploy bench bench-http alerts lock audit actions sbom base clean
+.PHONY: help run test lint format docs e2e e2e-charts e2e-addons e2e-runbook faults faults-deploy bench bench-http alerts dashboard lock audit actions sbom base clean
 
 # The versions that the pinned packages are built for; of these the image's first. A shim of pyenv refuses every version
 # but the chosen one, so its 3.13 is also looked for where it lies.
@@ -72,14 +72,19 @@ alerts: .venv/test .tools/done ## The alerts on series and rung by real faults; 
 	$(BIN)/python -m pytest tests/alerts -v
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/alerts -n 4 -v
 
+dashboard: .venv/test .tools/done .venv-dashboard/done ## Draw docs/dashboard.svg from a run of the service and Prometheus; it must be on PATH (14 minutes)
+	$(BIN)/python -m dev.dashboard_run .data/dashboard.json
+	.venv-dashboard/bin/python -m dev.dashboard_picture .data/dashboard.json docs/dashboard.svg
+
 faults: .venv/test ## Every fault that the service must survive, with controls, on Valkey and on each of REDIS_SERVERS (5 minutes, 2 more for each)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/service -v
 
-bench: .venv/test ## Measure the counter: commands a visit, overload, memory, what one Redis executes (30 minutes)
+bench: .venv/test ## Measure the counter (commands a visit, overload, memory, what one Redis executes), and what telemetry costs (31 minutes)
 	$(BIN)/python -m bench.counter commands
 	$(BIN)/python -m bench.counter overload
 	$(BIN)/python -m bench.counter memory
 	$(BIN)/python -m bench.redis_limit
+	$(BIN)/python -m bench.telemetry
 
 bench-http: .venv/test .venv-bench/done ## Measure this service beside its peers with equal duties: docs/speed.md (10 minutes; SHORT=1: two)
 	$(BIN)/python -m bench.http $(if $(SHORT),--short)
@@ -104,7 +109,7 @@ base: ## Pin the base image that the pipeline builds on to what its tag names to
 	dev/ci/base
 
 clean: ## Remove what was installed; the embedded Valkey's data in .data stays
-	rm -rf .venv .venv-bench .tools .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-bench .venv-dashboard .tools .mypy_cache .ruff_cache .pytest_cache
 
 .venv/python:
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
@@ -138,6 +143,12 @@ clean: ## Remove what was installed; the embedded Valkey's data in .data stays
 .venv-bench/done: bench/requirements.txt | .venv/python
 	@$(BIN)/python -m venv --clear .venv-bench
 	@VENV=.venv-bench $(INSTALL) bench/requirements.txt
+	@touch $@
+
+# What draws needs nothing of the service, and the service nothing of it.
+.venv-dashboard/done: dev/requirements-dashboard.txt | .venv/python
+	@$(BIN)/python -m venv --clear .venv-dashboard
+	@VENV=.venv-dashboard $(INSTALL) dev/requirements-dashboard.txt
 	@touch $@
 
 .tools/done: dev/requirements-tools.txt dev/tools.py | .venv/python

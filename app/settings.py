@@ -80,8 +80,8 @@ class Settings(BaseSettings):
         Literal["tornado", "httptools"],
         BeforeValidator(lower_case),
         Field(description="tornado or httptools"),
-    ] = "tornado"
-    """Whose parser of HTTP/1.1 is used, see docs/architecture.md."""
+    ] = "httptools"
+    """Whose parser of HTTP/1.1 is used, see docs/http.md."""
     request_timeout: Seconds = 10.0
     """Longer than a Redis pod that is replaced is away: its visitors wait then, and do not fail."""
     body_timeout: Seconds = 2.0

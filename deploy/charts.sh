@@ -41,9 +41,7 @@ render_service() {
   rendered_digest=$1
   service_values=(--set candidate.enabled=false --values "$work/charts/values-$environment.yaml")
   if [ -n "$values_file" ]; then service_values+=(--values "$values_file"); fi
-  if [ -n "$node_architecture" ]; then
-    service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture")
-  fi
+  if [ -n "$node_architecture" ]; then service_values+=(--set-string "nodeSelector.kubernetes\\.io/arch=$node_architecture"); fi
   service_values+=(--set-string "image.repository=$image_name,image.tag=$image_tag,image.digest=$1,ingress.host=$base_url,environment=${environment^^}")
   render_into "$project" "$project" "$work/charts" "${service_values[@]}"
 }

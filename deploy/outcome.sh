@@ -1,5 +1,4 @@
-# How it ended, as one JSON document: printed with --json, given to DEPLOY_NOTIFY, and kept with each revision of the
-# service that was made, for --history.
+# How it ended, as one JSON document: printed with --json, given to DEPLOY_NOTIFY, and kept for --history.
 
 as_json=no outcome_message='' outcome_advice='' made_revisions='' notify_seconds=10
 commit=unknown # of the image, as the build found it, or else as the version itself says

@@ -1,14 +1,11 @@
-# What a person sees: step lines, notes, warnings, errors. All of it goes to stderr; stdout carries only results
-# (the summary, --status, --history, --plan).
+# What a person sees goes to stderr; stdout carries only results (the summary, --status, --history, --plan).
 
 # The terminal, also while a signal interrupts a command whose own output goes to a file.
 exec 3>&2
 { exec 5>&1; } 2>/dev/null || exec 5>/dev/null
 
 bold='' red='' yellow='' plain=''
-if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then
-  bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'
-fi
+if [ -t 3 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\e[1m' red=$'\e[31m' yellow=$'\e[33m' plain=$'\e[0m'; fi
 
 current_step=parse warned='|'
 

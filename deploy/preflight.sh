@@ -73,6 +73,11 @@ check_api() {
   kubernetes_version=$(sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p' <<<"$reply")
   must_ask api-versions
   api_versions=${reply//$'\n'/,}
+  if [[ ,$api_versions, == *,monitoring.coreos.com/v1,* ]]; then
+    # Whoever brings the group need not bring all of its kinds.
+    must_ask get --raw /apis/monitoring.coreos.com/v1
+    api_versions+=$(grep -o '"kind": *"[A-Za-z]*"' <<<"$reply" | sort -u | sed 's|.*"\(.*\)"|,monitoring.coreos.com/v1/\1|' | tr -d '\n')
+  fi
   [[ ,$api_versions == *,metrics.k8s.io/* ]] ||
     warn "the cluster has no metrics-server: the autoscaler cannot read the CPU and keeps the least number of pods"
 }

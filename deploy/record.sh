@@ -38,9 +38,7 @@ origin_of() {
 verified_before() {
   local release=$1 revision before='' current
   current=$(origin_of "$release" "${newest[$release]}")
-  for revision in ${verified[$release]}; do
-    if [ "$revision" -lt "$current" ]; then before=$revision; fi
-  done
+  for revision in ${verified[$release]}; do if [ "$revision" -lt "$current" ]; then before=$revision; fi; done
   echo "$before"
 }
 

@@ -21,6 +21,7 @@ END = "\n<!-- End of what is made. -->"
 NEEDS = {
     None: "the service",
     "kubelet": "the kubelet's metrics; with `redis.mode: bundled`",
+    "probes": "the kubelet's metrics of its probes (`/metrics/probes`)",
     "entrance": "the entrance's metrics: `monitoring.rules.entrance`",
     "redisExporter": "Redis' exporter: `monitoring.rules.redisExporter`",
     "kubeStateMetrics": "`monitoring.rules.kubeStateMetrics`",

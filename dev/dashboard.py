@@ -36,7 +36,13 @@ def panel(number: int, place: Document, what: Panel) -> Document:
         "gridPos": place,
         "fieldConfig": {"defaults": {"unit": what.unit, "min": 0, "custom": custom}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + index), "expr": query.expression, "legendFormat": query.legend}
+            {
+                "refId": chr(ord("A") + index),
+                "expr": query.expression,
+                "legendFormat": query.legend,
+                # Of which Grafana makes $__rate_interval four, else it knows its data source's default alone.
+                "interval": "<interval>",
+            }
             for index, query in enumerate(what.queries)
         ],
     }
@@ -51,9 +57,9 @@ def panels() -> list[Document]:
         found.append(
             {"id": len(found) + 1, "type": "row", "title": row.title, "gridPos": heading, "panels": []}
         )
-        width = COLUMNS // len(row.panels)
-        for index, one in enumerate(row.panels):
-            place = {"h": HEIGHT, "w": width, "x": index * width, "y": top + 1}
+        edges = [COLUMNS * index // len(row.panels) for index in range(len(row.panels) + 1)]
+        for left, right, one in zip(edges, edges[1:], row.panels, strict=False):
+            place = {"h": HEIGHT, "w": right - left, "x": left, "y": top + 1}
             found.append(panel(len(found) + 1, place, one))
         top += 1 + HEIGHT
     return found

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 PODS = 'job="<job>"'
-VISITS = f'{PODS},route!~"/healthz|/readyz|/metrics|unmatched|refused"'
+VISITS = f'{PODS},route!~"/healthz|/readyz|/metrics|/version|/static/.*|unmatched|refused"'
 FAILED = f'{VISITS},status=~"5.."'
 ANSWERED = f'{VISITS},status!~"5.."'
 IN_TIME = f'{ANSWERED},le="<le>"'

@@ -6,13 +6,13 @@ reads it from a line of YAML, so it must need no quotes there. */}}
 {{- $kinds := ternary "HTTPRoute and Gateway" "HTTPRoute" .Values.httpRoute.gateway.enabled }}
 {{- $parts = append $parts (printf "%s, as the cluster does not have gateway.networking.k8s.io/v1" $kinds) }}
 {{- end }}
-{{- if not (include "visits.hasPrometheusOperator" .) }}
-{{- $kinds := list }}
-{{- if .Values.monitoring.podMonitor.enabled }}{{ $kinds = append $kinds "PodMonitor" }}{{ end }}
-{{- if .Values.monitoring.rules.enabled }}{{ $kinds = append $kinds "PrometheusRule" }}{{ end }}
-{{- if $kinds }}
-{{- $parts = append $parts (printf "%s, as the cluster does not have monitoring.coreos.com/v1" (join " and " $kinds)) }}
+{{- if and .Values.monitoring.podMonitor.enabled (not (include "visits.hasPodMonitor" .)) }}
+{{- $parts = append $parts "PodMonitor, as the cluster does not have monitoring.coreos.com/v1/PodMonitor" }}
 {{- end }}
+{{- if and .Values.monitoring.rules.enabled (not (include "visits.hasPrometheusRule" .)) }}
+{{- $parts = append $parts "PrometheusRule, as the cluster does not have monitoring.coreos.com/v1/PrometheusRule" }}
+{{- else if and .Values.monitoring.rules.enabled (not (include "visits.isScraped" .)) }}
+{{- $parts = append $parts "PrometheusRule, as nothing would scrape the pods" }}
 {{- end }}
 {{- join "; " $parts }}
 {{- end }}
@@ -21,6 +21,15 @@ reads it from a line of YAML, so it must need no quotes there. */}}
 {{- if .Capabilities.APIVersions.Has "gateway.networking.k8s.io/v1" }}yes{{ end }}
 {{- end }}
 
-{{- define "visits.hasPrometheusOperator" -}}
-{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1" }}yes{{ end }}
+{{/* Each kind for itself: some agents bring one of them without the other. */}}
+{{- define "visits.hasPodMonitor" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PodMonitor" }}yes{{ end }}
+{{- end }}
+
+{{- define "visits.hasPrometheusRule" -}}
+{{- if .Capabilities.APIVersions.Has "monitoring.coreos.com/v1/PrometheusRule" }}yes{{ end }}
+{{- end }}
+
+{{- define "visits.isScraped" -}}
+{{- if or .Values.monitoring.rules.scrapedElsewhere (include "visits.hasPodMonitor" .) }}yes{{ end }}
 {{- end }}

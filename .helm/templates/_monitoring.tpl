@@ -17,8 +17,9 @@
 {{- $_ := set $given "uid" (include "visits.job" $root | sha256sum | trunc 40) }}
 {{- $_ := set $given "entranceRequests" $rules.entrance.requests }}
 {{- $_ := set $given "entranceFailed" $rules.entrance.failed }}
+{{- $_ := set $given "interval" $root.Values.monitoring.podMonitor.interval }}
 {{- $_ := set $given "minimumRequests" (int64 $rules.minimumRequests) }}
-{{- range $name := list "objective" "latencyObjective" "latencySeconds" "redisExporter" "certificateDays" }}
+{{- range $name := list "objective" "latencyObjective" "latencySeconds" "redisExporter" "certificateDays" "certificateNames" }}
 {{- $_ := set $given $name (get $rules $name) }}
 {{- end }}
 {{- range $name, $value := merge (dict) $given $rules.windows }}
@@ -36,6 +37,8 @@
 {{- define "visits.alerts" -}}
 {{- $rules := .Values.monitoring.rules }}
 {{- $met := dict "kubelet" (eq .Values.redis.mode "bundled") "kubeStateMetrics" $rules.kubeStateMetrics "certManager" $rules.certManager }}
+{{- /* The kubelet's are everywhere, if Prometheus reads them: else the alert stays quiet. */}}
+{{- $_ := set $met "probes" true }}
 {{- $_ := set $met "redisExporter" (ne $rules.redisExporter "") }}
 {{- $_ := set $met "entrance" (ne $rules.entrance.requests "") }}
 {{- $file := .Files.Get "files/alerts.yaml" | fromYaml }}
@@ -75,8 +78,27 @@
 {{- include "visits.filled" (list (index . 0) $expression) }}
 {{- end }}
 
+{{/* A time as Prometheus writes it, in milliseconds. */}}
+{{- define "visits.milliseconds" -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 }}
+{{- $total := 0 }}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 }}
+{{- $unit := regexFind "[a-z]+" . }}
+{{- $total = add $total (mul (trimSuffix $unit . | int64) (get $units $unit)) }}
+{{- end }}
+{{- $total }}
+{{- end }}
+
 {{- define "visits.monitoringChecks" -}}
 {{- with .Values.monitoring }}
+{{- if and .rules.enabled (not .podMonitor.enabled) (not .rules.scrapedElsewhere) }}
+{{- fail (printf "monitoring.rules.enabled is true, but nothing scrapes the pods, so that NoPodSeen would ring for ever: set monitoring.podMonitor.enabled to true, or monitoring.rules.scrapedElsewhere, if something else scrapes them with the job %s" (include "visits.job" $)) }}
+{{- end }}
+{{- $interval := include "visits.milliseconds" .podMonitor.interval | int64 }}
+{{- $recent := include "visits.milliseconds" .rules.windows.recent | int64 }}
+{{- if and .rules.enabled .podMonitor.enabled (lt $recent (mul 4 $interval)) }}
+{{- fail (printf "monitoring.rules.windows.recent is %s, but must hold four scrapes, and monitoring.podMonitor.interval is %s: one that was late would end an alert, or begin it anew; make the first at least four times as long as the second" .rules.windows.recent .podMonitor.interval) }}
+{{- end }}
 {{- if and .podMonitor.enabled $.Values.networkPolicy.enabled (not $.Values.networkPolicy.monitoringFrom) }}
 {{- fail "monitoring.podMonitor.enabled is true, but networkPolicy.monitoringFrom is empty, so that Prometheus may not reach the metrics' port: name its namespace there, as in [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]" }}
 {{- end }}

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import structlog
 
 from app.counter.metrics import CounterMetrics
-from app.counter.records import CounterRecords, Refused
+from app.counter.records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, CounterRecords, Refused
 from app.counter.traces import Traces
 from app.counter.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
@@ -70,6 +70,8 @@ class Batches:
         """Those whose batch is under way."""
         self._work: asyncio.Task[None] | None = None
         self._writer: str | None = None
+        self._writer_until = 0.0
+        """By the loop's clock: until then its record is surely kept."""
         self._given_up: str | None = None
         self._sequence = 0
         """Of the last batch that is known to be counted; the next one has the next number."""
@@ -105,6 +107,7 @@ class Batches:
     async def _work_off(self) -> None:
         while any(visit.waits for visit in self._waiting):
             await self._pace.wait()
+            self._leave_writer_that_may_have_expired()
             if self._writer is None and not await self._register():
                 continue
             await self._let_others_join()
@@ -141,6 +144,7 @@ class Batches:
             self._waiting = deque(visit for visit in self._waiting if visit.waits)
             return False
         self._sequence = 0
+        self._keep_writer(UNUSED_RECORD_SECONDS)
         return True
 
     async def _send_followed(self, batch: Sequence[Waiter], traces: Traces) -> None:
@@ -179,6 +183,7 @@ class Batches:
                 else:
                     in_doubt = False
                     self._sequence += 1
+                    self._keep_writer(RECORD_SECONDS)
                     self._pace.succeeded()
                     self._answer(batch, value)
                     return
@@ -215,6 +220,15 @@ class Batches:
                     await self._records.look_up_again()
         self._on_failure(failure.reason)
         return failure
+
+    def _keep_writer(self, seconds: int) -> None:
+        # Half of it: Redis' clock is another one, and began earlier.
+        self._writer_until = asyncio.get_running_loop().time() + seconds / 2
+
+    def _leave_writer_that_may_have_expired(self) -> None:
+        """A process that was idle for long is no failure of Redis', so it does not wait to be refused."""
+        if self._writer is not None and asyncio.get_running_loop().time() >= self._writer_until:
+            self._given_up, self._writer = self._writer, None
 
     def _give_up_writer(self) -> None:
         if self._writer is not None:

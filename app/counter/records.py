@@ -21,8 +21,8 @@ from app.settings import HASH_TAG
 
 RECORD_SECONDS = 3600
 """Kept after the last batch. Longer than any visitor waits (REQUEST_TIMEOUT), or resending would be futile;
-short enough that the records of killed processes do not pile up. A process that counts nothing for longer
-registers anew, which costs it one more command."""
+short enough that the records of killed processes do not pile up. A process that counts nothing for half
+as long registers anew, which costs it two more commands."""
 UNUSED_RECORD_SECONDS = 120
 """Kept before the first batch, which follows at once. Short: while Redis fails, each attempt to
 register may leave a record that nobody uses."""

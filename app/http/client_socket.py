@@ -24,6 +24,12 @@ def has_arrived(read: bytes | bytearray, client: socket.socket) -> bool:
     return False
 
 
+def end_answers(client: socket.socket) -> None:
+    """Tell the client at once that no answer follows; one that asks until the socket is closed gets none."""
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_WR)
+
+
 def reset_on_close(client: socket.socket) -> None:
     """Let the end of the connection throw away what the client has not taken."""
     with contextlib.suppress(OSError):

@@ -1,12 +1,11 @@
 """The sending side of a connection on asyncio's transports: what waits for its client, and how it ends."""
 
 import asyncio
-import contextlib
 import socket
 import time
 from typing import cast
 
-from app.http.client_socket import never_written, reset_on_close
+from app.http.client_socket import end_answers, never_written, reset_on_close
 from app.http.connection import Connection
 from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 
@@ -78,9 +77,7 @@ class Sending(asyncio.Protocol):
         return unsent > 0
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):
-            # The loop closes some turns later; a client that asks until then would get no answer.
-            self._socket.shutdown(socket.SHUT_WR)
+        end_answers(self._socket)
         self._end()
 
     def abort(self) -> None:

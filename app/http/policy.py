@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tornado.httputil import HTTPHeaders, format_timestamp
 
 from app.http.admission import Admission
-from app.http.client_address import client_address
+from app.http.client_address import ClientAddresses
 from app.http.headers import Headers
 from app.http.in_flight import InFlight
 from app.settings import Settings
@@ -57,7 +57,7 @@ class RequestPolicy:
 
     def client_address(self, peer: str, headers: HTTPHeaders) -> str:
         """Return the visitor's address, behind TRUSTED_PROXIES."""
-        return client_address(peer, headers, self.settings.trusted_proxies)
+        return self._client_addresses.of(peer, headers)
 
     def response_headers(self, request_id: str) -> HTTPHeaders:
         """Return what the answer to a request begins with; a handler adds and changes what it likes."""
@@ -69,6 +69,10 @@ class RequestPolicy:
                 "X-Request-Id": [request_id],
             }
         )
+
+    @cached_property
+    def _client_addresses(self) -> ClientAddresses:
+        return ClientAddresses(self.settings.trusted_proxies)
 
     @cached_property
     def _allowed_hosts(self) -> frozenset[str]:

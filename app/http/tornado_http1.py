@@ -40,7 +40,7 @@ from tornado.httputil import (
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.web import Application
 
-from app.http.client_socket import has_arrived, never_written, reset_on_close
+from app.http.client_socket import end_answers, has_arrived, never_written, reset_on_close
 from app.http.connection import Connection
 from app.http.connections import UNREAD, WRITE_BUFFER, Connections
 from app.http.gate import NO_LIMIT, Gate
@@ -180,6 +180,8 @@ class AnsweringStream(IOStream):
             else:
                 status, detail = too_large(bytes(self._read_buffer[:limit]), limit)
             self._refuse(status, detail)
+        if not self.closed():
+            end_answers(self.socket)
         super().close(exc_info)
 
     def _refuse(self, status: int, detail: str) -> None:

@@ -47,6 +47,8 @@ class RequestTelemetry:
 
         `more` are further fields of the line, as they stand in JSON; structlog has them in its context.
         """
+        # The clock may have been set back meanwhile; a sum that falls would be taken for a restart's.
+        seconds = max(seconds, 0.0)
         self._metrics.observe_request(method, route, status, seconds)
         level, level_name = (logging.DEBUG, "debug") if quiet else (logging.INFO, "info")
         if not self._logger.isEnabledFor(level):
@@ -130,6 +132,8 @@ def path_in(target: str) -> str:
 def shown(text: str, longest: int) -> str:
     """Return text of a client's as a log may show it: bounded, and with escapes for all but plain ASCII, so
     that it can neither fill a log nor steer the terminal of whoever reads it."""
-    if not (text.isascii() and text.isprintable()):
-        text = text[:longest].encode("unicode_escape").decode()
-    return text if len(text) <= longest else f"{text[:longest]}…"
+    if text.isascii() and text.isprintable():
+        return text if len(text) <= longest else f"{text[:longest]}…"
+    escaped = text[:longest].encode("unicode_escape").decode()
+    is_whole = len(text) <= longest and len(escaped) <= longest
+    return escaped if is_whole else f"{escaped[:longest]}…"

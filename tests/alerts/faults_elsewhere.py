@@ -6,6 +6,15 @@ from tests.alerts.scenario import QUIET, Scenario, bells, three
 DEPLOYMENT = 'namespace="shop",deployment="shop",condition="Progressing",status="false"'
 CONTAINER = 'namespace="shop",pod="shop-redis-0",container="redis"'
 VOLUME = 'namespace="shop",persistentvolumeclaim="data-shop-redis-0"'
+RESTARTS = "kube_pod_container_status_restarts_total"
+
+
+def certificate(moment: str, name: str) -> str:
+    """What cert-manager tells of a certificate in the namespace shop: its expiration or renewal."""
+    labels = f'exported_namespace="shop",namespace="cert-manager",name="{name}"'
+    return f"certmanager_certificate_{moment}_timestamp_seconds{{{labels}}}"
+
+
 ELSEWHERE = [
     Scenario(
         "the Deployment makes no progress",
@@ -86,19 +95,48 @@ ELSEWHERE = [
     *(
         Scenario(
             f"a certificate ends, told with the label {label}, then is renewed",
-            three(Phase(80)),
+            three(Phase(120)),
             {
                 9: QUIET,
-                12: bells("CertificateEnds ticket cert-manager"),
-                19: bells("CertificateEnds ticket cert-manager"),
-                21: QUIET,
+                26: bells("CertificateEnds ticket cert-manager"),
+                29: bells("CertificateEnds ticket cert-manager"),
+                31: QUIET,
             },
             others={
                 f'certmanager_certificate_expiration_timestamp_seconds{{{label}="shop",name="shop-tls"}}': (
-                    "1210200x39 7776000x39"
+                    "1210200x59 7776000x59"
                 )
             },
         )
         for label in ("namespace", "exported_namespace")
+    ),
+    Scenario(
+        "a certificate is not issued yet; one lives for a day and is renewed in time; one is not ours",
+        three(Phase(120)),
+        dict.fromkeys(range(60), QUIET),
+        others={
+            certificate("expiration", "shop-new"): "0x119",
+            certificate("expiration", "shop-day"): "86400x119",
+            certificate("renewal", "shop-day"): "57600x119",
+            certificate("expiration", "theirs"): "3600x119",
+        },
+    ),
+    Scenario(
+        "a certificate that lives for a day was not renewed when it should have been",
+        three(Phase(120)),
+        {24: QUIET, 26: bells("CertificateEnds ticket cert-manager"), 50: QUIET},
+        others={
+            certificate("expiration", "shop-day"): ("86400x79 172800x39"),
+            certificate("renewal", "shop-day"): ("600x79 144000x39"),
+        },
+    ),
+    Scenario(
+        "containers of another release, shop-eu, restart again and again",
+        three(Phase(200)),
+        dict.fromkeys(range(100), QUIET),
+        others={
+            f'{RESTARTS}{{namespace="shop",pod="{pod}",container="x"}}': "0+1x199"
+            for pod in ("shop-eu-7d9f8c6b5-x2x4z", "shop-eu-redis-0")
+        },
     ),
 ]

@@ -48,10 +48,61 @@ TRAP = Scenario(
     others=entrance((20, 60, 0), (20, 0, 60), (80, 60, 0)),
 )
 
-FLAPPING = [away("connection", 1), Phase(2)] * 20
-"""Half an hour, of which all are unready for a third."""
+TARGET = 'job="shop/shop",pod="shop-1",instance="10.0.0.1:8001"'
+REPLICAS = 'kube_deployment_status_replicas_ready{namespace="shop",deployment="shop"}'
+PROBES = 'namespace="shop",pod="shop-7d9f8c6b5-x2x4z",container="visits",probe_type="Readiness"'
+"""What the kubelet tells of its probes, which the service need not have answered in time."""
 
 PODS = [
+    Scenario(
+        "Redis is there for a minute, away for a minute, again and again",
+        three(WELL, *[away("connection", 2), Phase(2)] * 20, Phase(40)),
+        {20: QUIET, 28: bells("RedisUnreachable ticket"), 49: bells("RedisUnreachable ticket"), 54: QUIET},
+    ),
+    Scenario(
+        "the pods say that they are ready, and Kubernetes lets nobody come to them",
+        three(Phase(80)),
+        {
+            10: QUIET,
+            12: bells("NoPodReady page kube-state-metrics"),
+            19: bells("NoPodReady page kube-state-metrics"),
+            21: QUIET,
+        },
+        others={REPLICAS: "3x19 0x19 3x39"},
+    ),
+    Scenario(
+        "with Redis away no pod is ready for Kubernetes either: one bell",
+        three(WELL, away("connection", 20), WELL),
+        {12: bells("RedisUnreachable page"), 19: bells("RedisUnreachable page"), 24: QUIET},
+        others={
+            REPLICAS: "3x19 0x19 3x19",
+            f'prober_probe_total{{{PROBES},result="failed"}}': "0+15x19 300+15x19 600x19",
+            f'prober_probe_total{{{PROBES},result="successful"}}': "0+15x19 300x19 300+15x19",
+        },
+    ),
+    Scenario(
+        "every probe of the kubelet fails, of pods that say that they are ready",
+        three(Phase(80)),
+        {
+            10: QUIET,
+            14: bells("NoPodReady page kubelet"),
+            19: bells("NoPodReady page kubelet"),
+            21: QUIET,
+        },
+        others={
+            f'prober_probe_total{{{PROBES},result="failed"}}': "0x19 0+15x19 300x39",
+            f'prober_probe_total{{{PROBES},result="successful"}}': "0+15x19 300x19 300+15x39",
+        },
+    ),
+    Scenario(
+        "three workers of one pod begin anew, each once",
+        three(Phase(120)),
+        dict.fromkeys(range(60), QUIET),
+        others={
+            f'process_start_time_seconds{{{TARGET},worker="{worker}"}}': f"0x{19 + worker} 1x{99 - worker}"
+            for worker in range(3)
+        },
+    ),
     Scenario(
         "pods that start while Redis is away say that they start",
         three(WELL, Phase(20, good=0, not_ready="starting", redis_fails="connection"), WELL),
@@ -71,11 +122,6 @@ PODS = [
         "no probe reaches one pod of three",
         [[WELL, Phase(20, good=0, is_probed=False), WELL], *three(Phase(60))[:2]],
         dict.fromkeys(range(30), QUIET),
-    ),
-    Scenario(
-        "Redis comes and goes for all",
-        three(WELL, *FLAPPING, WELL),
-        {20: QUIET, 28: bells("RedisUnreachable ticket"), 39: bells("RedisUnreachable ticket"), 44: QUIET},
     ),
     Scenario(
         "Redis' pod is replaced: 30 s of failures",

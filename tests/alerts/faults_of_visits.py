@@ -59,6 +59,23 @@ PEOPLE = [
         dict.fromkeys(range(60), QUIET),
     ),
     Scenario(
+        "somebody asks for files and versions while others meet errors",
+        [[Phase(60), Phase(10, good=10, failed=10, aside=2000), Phase(60)]],
+        {60: QUIET, 68: bells("VisitsFailFast page", WORRY), 101: bells(WORRY)},
+        scrape_seconds=60,
+        evaluate_seconds=60,
+    ),
+    Scenario(
+        "a pod that has just come meets one error: of two samples Prometheus makes two failures",
+        [
+            [Phase(20, good=0, is_there=False), Phase(1, good=0, failed=1), Phase(99, good=0.5)],
+            [Phase(120, good=0.5)],
+        ],
+        # Between two scrapes, too.
+        {second / 60: QUIET for second in range(590, 1200, 10)},
+        evaluate_seconds=10,
+    ),
+    Scenario(
         "few come, and one of them meets an error",
         [[Phase(20, good=0.5), Phase(1, good=0, failed=1), Phase(240, good=0.5)]],
         dict.fromkeys(range(130), QUIET),
@@ -68,8 +85,8 @@ PEOPLE = [
         [[Phase(240, good=0.5), Phase(60, good=0, failed=0.5, uncounted=0), Phase(60, good=0.5)]],
         {
             120: QUIET,
-            # Ten of them.
-            135: bells("VisitsFailFast page", "VisitsFailSlowly ticket", "CounterStandsStill page"),
+            # Ten of them, and then two minutes.
+            138: bells("VisitsFailFast page", "VisitsFailSlowly ticket", "CounterStandsStill page"),
         },
     ),
 ]

@@ -20,6 +20,8 @@ COUNTERS = [
     ("http_request_duration_seconds_count", 'method="GET",route="/readyz",status="200"'),
     ("http_request_duration_seconds_count", 'method="GET",route="/readyz",status="503"'),
     ("http_request_duration_seconds_count", 'method="other",route="refused",status="505"'),
+    ("http_request_duration_seconds_count", 'method="GET",route="/static/(.*)",status="404"'),
+    ("http_request_duration_seconds_count", 'method="GET",route="/version",status="200"'),
     ("visits_counted_total", ""),
     ("process_start_time_seconds", ""),
     *(("redis_failures_total", f'reason="{reason}"') for reason in REASONS),
@@ -40,6 +42,8 @@ class Phase:
     """Visits answered in time, and not counted."""
     refused: float = 0
     """Requests that were refused unread, with 505."""
+    aside: float = 0
+    """Requests for a file that is not there, and as many for the version."""
     not_ready: str = ""
     """The reason; empty means ready."""
     redis_fails: str = ""
@@ -69,6 +73,8 @@ class Phase:
             return PROBES_A_STEP if self.is_probed and is_the_answer else 0
         if 'route="refused"' in labels:
             return self.refused
+        if 'route="/static' in labels or 'route="/version"' in labels:
+            return self.aside
         if name == "redis_failures_total":
             return PROBES_A_STEP if f'reason="{self.redis_fails}"' in labels else 0
         status = labels.partition('status="')[2][:1]

@@ -14,7 +14,7 @@ from tests.deploy.charts import SERVICE, Document, Values, document, merged
 NEEDS_PROMTOOL = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not on PATH: it comes with Prometheus 3"
 )
-RULES_ON: Values = {"monitoring": {"rules": {"enabled": True}}}
+RULES_ON: Values = {"monitoring": {"rules": {"enabled": True, "scrapedElsewhere": True}}}
 EVERYTHING: Values = merged(
     RULES_ON,
     {
@@ -24,6 +24,7 @@ EVERYTHING: Values = merged(
             "rules": {
                 "kubeStateMetrics": True,
                 "certManager": True,
+                "certificateNames": "shop-.+",
                 "redisExporter": 'namespace="shop"',
                 "entrance": {
                     "requests": 'nginx_ingress_controller_requests{host="x.test"}',

@@ -9,7 +9,7 @@ import yaml
 from tests.alerts.faults_elsewhere import ELSEWHERE
 from tests.alerts.faults_of_pods import IN_THE_KEY, PODS, REDIS_CAUSES, TRAP, redis_scenarios
 from tests.alerts.faults_of_visits import COUNTER, PEOPLE, SLOW
-from tests.alerts.phases import REASONS, series
+from tests.alerts.phases import REASONS, Phase, series
 from tests.alerts.promtool import EVERYTHING, NEEDS_PROMTOOL, promtool, rules, rules_file
 from tests.alerts.scenario import Bells, Scenario, bell
 from tests.deploy.charts import Document
@@ -61,6 +61,20 @@ def test_the_right_alerts_and_no_others(scenario: Scenario, tmp_path: Path) -> N
 
 
 @NEEDS_PROMTOOL
+def test_the_ratio_that_is_told_is_of_the_requests_that_came(tmp_path: Path) -> None:
+    """Also where so few came that the ratio that rings is of minimumRequests."""
+    few = Phase(30, good=0.5), Phase(60, good=0, failed=0.5)
+    rule = next(rule for rule in rules(EVERYTHING) if rule["alert"] == "VisitsFailFast")
+    given = unit_test(Scenario("few come", [few], {}), rules_file(tmp_path, EVERYTHING))
+    given["tests"][0]["promql_expr_test"] = [
+        {"expr": rule["expr"], "eval_time": "44m", "exp_samples": [{"labels": "{}", "value": 1}]}
+    ]
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(given))
+    promtool("test", "rules", str(file))
+
+
+@NEEDS_PROMTOOL
 def test_prometheus_reads_the_rules(tmp_path: Path) -> None:
     said = promtool("check", "rules", "--lint=all", "--lint-fatal", str(rules_file(tmp_path, EVERYTHING)))
     assert f"{len(rules(EVERYTHING))} rules found" in said
@@ -106,4 +120,4 @@ def test_without_their_values_only_the_service_and_the_kubelet_are_asked() -> No
     assert sources == {None, "kubelet"}
     assert {"EntranceFails", "CertificateEnds"} & {rule["alert"] for rule in rules()} == set()
     external = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
-    assert {rule["labels"].get("source") for rule in rules(external)} == {None}
+    assert {rule["labels"].get("source") for rule in rules(external)} == {None, "kubelet"}

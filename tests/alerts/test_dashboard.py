@@ -1,15 +1,20 @@
 """The dashboard is what its source says, and Prometheus can read every query of it."""
 
 import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
 
-from dev import alerts_docs, dashboard
+from dev import alerts_docs, dashboard, dashboard_run
 from tests.alerts.promtool import NEEDS_PROMTOOL, promtool, rules
-from tests.deploy.charts import PROJECT, SERVICE, Document, document, merged
+from tests.deploy.charts import PROJECT, ROOT, SERVICE, Document, document, merged
 
+PICTURE = ROOT / "docs" / "dashboard.svg"
+SVG = "{http://www.w3.org/2000/svg}"
+STALE = "docs/dashboard.svg shows another dashboard: run `make dashboard`, with Prometheus 3 on PATH"
 ON = {"monitoring": {"dashboard": {"enabled": True}}}
 
 
@@ -36,6 +41,13 @@ def test_the_table_of_alerts_is_fresh() -> None:
     assert alerts_docs.PAGE.read_text() == alerts_docs.written(), "run `make docs`"
 
 
+def test_grafana_looks_at_four_scrapes_for_a_rate() -> None:
+    slow = merged(ON, {"monitoring": {"podMonitor": {"interval": "1m"}}})
+    (text,) = document(SERVICE, "ConfigMap", values=slow, name=f"{PROJECT}-dashboard")["data"].values()
+    targets = [target for panel in json.loads(text)["panels"] for target in panel.get("targets", [])]
+    assert {target["interval"] for target in targets} == {"1m"}
+
+
 def test_grafanas_sidecar_finds_it() -> None:
     found = document(SERVICE, "ConfigMap", values=ON, name=f"{PROJECT}-dashboard")
     assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
@@ -59,7 +71,9 @@ def test_panels_stand_side_by_side() -> None:
         for y in range(place["y"], place["y"] + place["h"])
     ]
     assert len(cells) == len(set(cells))
-    assert max(x for x, _ in cells) < dashboard.COLUMNS
+    # A row is as wide as the page, however many panels it has.
+    rows = {place["y"] for place in places}
+    assert {max(x for x, y in cells if y == top) + 1 for top in rows} == {dashboard.COLUMNS}
     identifiers = [panel["id"] for panel in rendered()["panels"]]
     assert len(identifiers) == len(set(identifiers))
 
@@ -91,3 +105,32 @@ def test_the_values_of_the_alerts_fill_it_too() -> None:
     text = "".join(found["data"].values())
     assert 'le=\\"1.0\\"' in text
     assert "99.5 %" in text
+
+
+def picture() -> ET.Element:
+    return ET.parse(PICTURE).getroot()  # noqa: S314 - our own
+
+
+def test_the_picture_shows_every_row_and_panel() -> None:
+    shown = {"".join(text.itertext()).strip() for text in picture().iter(f"{SVG}text")}
+    assert {panel["title"] for panel in rendered()["panels"]} <= shown, STALE
+
+
+def test_the_picture_was_drawn_from_these_queries() -> None:
+    (identifier,) = picture().iter("{http://purl.org/dc/elements/1.1/}identifier")
+    assert identifier.text == f"queries:{dashboard_run.digest()}", STALE
+
+
+def test_the_page_that_shows_the_picture_says_what_drew_it() -> None:
+    """The same versions as stand in the picture."""
+    shown = ["".join(text.itertext()).strip() for text in picture().iter(f"{SVG}text")]
+    (said,) = [text for text in shown if "drawn with" in text]
+    versions = re.findall(r"(?:Prometheus|valkey|Matplotlib) [0-9.]+[0-9]", said)
+    assert len(versions) == 3, said
+    page = alerts_docs.PAGE.read_text().lower()
+    assert [one for one in versions if one.lower() not in page] == []
+
+
+def test_the_picture_is_small_and_stands_on_its_own() -> None:
+    assert PICTURE.stat().st_size < 300_000
+    assert "<image" not in PICTURE.read_text(), "its text and lines are no pixels"

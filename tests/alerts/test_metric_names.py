@@ -14,7 +14,7 @@ from tests.conftest import StartService, ValkeyServer
 from tests.deploy.charts import SERVICE
 from tests.deploy.test_charts_values import schema
 
-OF_OTHERS = re.compile(r"(nginx_ingress_controller|kube|kubelet|redis_(aof|rdb|memory)|certmanager)_")
+OF_OTHERS = re.compile(r"(nginx_ingress_controller|kube|kubelet|prober|redis_(aof|rdb|memory)|certmanager)_")
 """Metrics of the entrance, kube-state-metrics, the kubelet, Redis' exporter and cert-manager."""
 OF_THE_TARGET = {"job", "pod", "instance"}
 """Labels that a scrape brings."""

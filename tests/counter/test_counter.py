@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from app.counter import batches, records
 from app.counter.waiting import CounterUnavailable
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
@@ -207,7 +208,7 @@ async def test_a_visitor_who_leaves_before_the_batch_is_made_is_not_counted(
 
 @pytest.mark.gen_test
 async def test_a_lost_record_costs_no_visitor_an_answer(settings: Settings, valkey: ValkeyServer) -> None:
-    """It expired while the process was idle, or was evicted: the batch goes out once more, as another's."""
+    """It was evicted, or Redis restarted without its data: the batch goes out once more, as another's."""
     failures: list[str] = []
     async with counting(settings, failures) as counter:
         await counter.increment()
@@ -215,6 +216,35 @@ async def test_a_lost_record_costs_no_visitor_an_answer(settings: Settings, valk
             client.delete(*writers(valkey))
         assert await counter.increment() == 2
         assert failures == ["refused"]
+
+
+async def leave(visit: asyncio.Task[int]) -> None:
+    visit.cancel()
+
+
+@pytest.mark.parametrize("is_used", [True, False], ids=["used", "never used"])
+@pytest.mark.gen_test
+async def test_a_record_that_expired_while_the_process_was_idle_is_no_failure(
+    settings: Settings, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, is_used: bool
+) -> None:
+    for module in (batches, records):
+        monkeypatch.setattr(module, "RECORD_SECONDS" if is_used else "UNUSED_RECORD_SECONDS", 1)
+    failures: list[str] = []
+    async with counting(settings, failures) as counter:
+        if is_used:
+            await counter.increment()
+        else:
+            # The visitor leaves while others may join.
+            visit = asyncio.create_task(counter.increment())
+            with monkeypatch.context() as patch:
+                patch.setattr(batches.Batches, "_let_others_join", lambda _: leave(visit))
+                with pytest.raises(asyncio.CancelledError):
+                    await visit
+        assert len(writers(valkey)) == 1
+        while writers(valkey):  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(0.01)
+        assert await counter.increment() == 1 + is_used
+    assert failures == []
 
 
 @pytest.mark.gen_test

@@ -21,7 +21,10 @@ CHARTS = [SERVICE, REDIS]
 PROJECT = "shop"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 # Of the optional kinds, those that a test's cluster has.
-API_VERSIONS = "gateway.networking.k8s.io/v1,external-secrets.io/v1,monitoring.coreos.com/v1"
+API_VERSIONS = (
+    "gateway.networking.k8s.io/v1,external-secrets.io/v1,"
+    "monitoring.coreos.com/v1/PodMonitor,monitoring.coreos.com/v1/PrometheusRule"
+)
 # What only a deploy knows, and what PROD wants said in so many words.
 DEPLOYED: dict[Path, Values] = {
     SERVICE: {

@@ -21,7 +21,10 @@ from tests.deploy.charts import (
 
 ON: Values = {"monitoring": {part: {"enabled": True} for part in ("podMonitor", "rules", "dashboard")}}
 ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}}
-MISSING = "as the cluster does not have monitoring.coreos.com/v1"
+RULES: Values = {"monitoring": {"rules": {"enabled": True, "scrapedElsewhere": True}}}
+GROUP = "monitoring.coreos.com/v1"
+NO_MONITOR = f"PodMonitor, as the cluster does not have {GROUP}/PodMonitor"
+NO_RULE = f"PrometheusRule, as the cluster does not have {GROUP}/PrometheusRule"
 
 
 def test_off_by_default() -> None:
@@ -72,17 +75,39 @@ def test_labels_by_which_each_is_found(part: str) -> None:
     assert labels["app.kubernetes.io/version"] == "1.0.0"
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"podMonitor": {"enabled": False}}, "nothing scrapes the pods"),
+        ({"podMonitor": {"enabled": False}, "rules": {"scrapedElsewhere": True}}, None),
+        ({"podMonitor": {"interval": "31s"}}, "recent is 2m, but must hold four scrapes"),
+        ({"podMonitor": {"interval": "30s500ms"}}, "must hold four scrapes"),
+        ({"podMonitor": {"interval": "1m"}, "rules": {"windows": {"recent": "4m"}}}, None),
+        ({"podMonitor": {"interval": "1m"}, "rules": {"windows": {"recent": "3m59s"}}}, "must hold four"),
+        ({"podMonitor": {"interval": "1h"}, "rules": {"enabled": False}}, None),
+    ],
+    ids=str,
+)
+def test_alerts_that_would_see_too_little_are_refused(values: Values, told: str | None) -> None:
+    given = json.dumps(merged(DEPLOYED[SERVICE], merged(ON, {"monitoring": values})))
+    result = run(HELMS[0], SERVICE, "dev", given, "shop")
+    if told is None:
+        assert result.returncode == 0, result.stderr
+    else:
+        assert result.returncode != 0
+        assert told in result.stderr
+
+
 @pytest.mark.parametrize("helm", HELMS)
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        (ON, f"PodMonitor and PrometheusRule, {MISSING}"),
-        ({"monitoring": {"rules": {"enabled": True}}}, f"PrometheusRule, {MISSING}"),
+        (ON, f"{NO_MONITOR}; {NO_RULE}"),
+        (RULES, NO_RULE),
         ({"monitoring": {"dashboard": {"enabled": True}}}, None),
         (
             merged(ON, ROUTE),
-            "HTTPRoute, as the cluster does not have gateway.networking.k8s.io/v1; "
-            f"PodMonitor and PrometheusRule, {MISSING}",
+            f"HTTPRoute, as the cluster does not have gateway.networking.k8s.io/v1; {NO_MONITOR}; {NO_RULE}",
         ),
     ],
     ids=["both", "rules", "dashboard", "with a route"],
@@ -95,5 +120,25 @@ def test_what_nobody_would_read_is_left_out_and_said_in_one_line(
     assert result.returncode == 0, result.stderr
     assert "monitoring.coreos.com/v1\nkind" not in result.stdout
     # As deploy/charts.sh reads it.
+    found = re.findall(r"^ *deploy/left-out: (.*)$", result.stdout, re.MULTILINE)
+    assert found == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("values", "there", "told"),
+    [
+        (ON, "PodMonitor", NO_RULE),
+        (ON, "PrometheusRule", f"{NO_MONITOR}; PrometheusRule, as nothing would scrape the pods"),
+        (RULES, "PrometheusRule", None),
+    ],
+    ids=["a PodMonitor alone", "rules alone", "rules, and somebody scrapes"],
+)
+def test_each_kind_is_looked_for(values: Values, there: str, told: str | None) -> None:
+    """An agent may bring one without the other, and to apply a kind that is missing fails the deploy."""
+    given = json.dumps(merged(DEPLOYED[SERVICE], values))
+    result = run(HELMS[0], SERVICE, "dev", given, "shop", api_versions=f"v1,{GROUP},{GROUP}/{there}")
+    assert result.returncode == 0, result.stderr
+    kinds = set(re.findall(r"^kind: (PodMonitor|PrometheusRule)$", result.stdout, re.MULTILINE))
+    assert kinds == (set() if told and "nothing would" in told else {there})
     found = re.findall(r"^ *deploy/left-out: (.*)$", result.stdout, re.MULTILINE)
     assert found == ([told] if told else [])

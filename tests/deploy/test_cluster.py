@@ -1,5 +1,7 @@
 """Which errors mean that the API server is away, which that somebody may not, and what follows from each."""
 
+import json
+
 import pytest
 
 from tests.deploy.shell import Reply, Shell, failure
@@ -141,3 +143,19 @@ def test_the_charts_are_told_of_the_cluster(shell: Shell) -> None:
     )
     call = 'check_api; echo "$kubernetes_version $api_versions"'
     assert shell.says(call, "preflight") == "v1.33.1+k3s1 apps/v1,v1"
+
+
+def test_the_charts_are_told_which_kinds_of_the_operator_there_are(shell: Shell) -> None:
+    group = "monitoring.coreos.com/v1"
+    resources = [{"kind": "PodMonitor"}, {"name": "podmonitors/status", "kind": "PodMonitor"}]
+    kinds = json.dumps({"kind": "APIResourceList", "resources": resources}, separators=(",", ":"))
+    shell.stub(
+        "kubectl",
+        {
+            "--raw /version": '{"gitVersion": "v1.33.1"}',
+            f"--raw /apis/{group}": kinds,
+            "api-versions": f"{group}\nv1\n",
+        },
+    )
+    told = shell.says('check_api; echo "$api_versions"', "preflight")
+    assert told == f"{group},v1,{group}/APIResourceList,{group}/PodMonitor"

@@ -84,6 +84,18 @@ def test_a_signal_acts_at_once_and_leaves_nothing(
     assert len(shell.calls("kubectl", "delete pod")) == 1, "the candidate is removed"
 
 
+def test_an_interrupt_of_which_bash_lost_the_trap_is_told_as_one(shell: Shell) -> None:
+    """Once in some hundred times Bash 5.2 ends so: "interrupt trap: line 2: unexpected EOF", status 2."""
+    done = shell.run("set_traps; current_step=build; exit 2", *FILES)
+    assert done.status == 130
+    assert "interrupted in the step «build»\n       what runs in the cluster was not changed" in done.stderr
+
+
+def test_a_usage_error_is_no_interrupt(shell: Shell) -> None:
+    done = shell.run('set_traps; fail 2 "what is that?"', *FILES)
+    assert (done.status, done.stderr) == (2, "deploy.sh: what is that?\n")
+
+
 def test_a_command_that_fails_is_a_bug_with_its_place(shell: Shell) -> None:
     done = shell.run('set_traps; echo why >"$work/error"; step build false', *FILES)
     assert done.status == 1

@@ -21,6 +21,7 @@ VALUES = {
     "INGRESS_NAMESPACE": "ingress-nginx",
     "REPOSITORY": "/a clone",
     "KEY": "counter",
+    "DB": "3",
 }
 
 
@@ -44,12 +45,15 @@ def test_the_given_values_take_the_place_of_the_examples(tmp_path: Path) -> None
 
 
 KUBECTL = r"""#!/bin/sh
-# Two pods; the second one is ready when it is asked again.
+# Two pods; the second one is ready when it is asked again. Of a third an eviction left the name.
+echo "$*" >>asked
 case "$*" in
-  *" get pods "*) printf 'pod/a\npod/b\n' ;;
-  *exec*pod/a*/readyz) echo 200 ok ;;
-  *exec*pod/b*/readyz) if [ -e seen ]; then echo 200 ok; else touch seen; echo 503 redis: connection; fi ;;
-  *exec*pod/a*/metrics) printf '%s\n' '200 # HELP x_total is 0' 'x_total{r="a"} 0' 'x_total{r="b"} 2' 'y 1' ;;
+  *" get pods "*phase!=Failed*) printf 'pod/a\npod/b\n' ;;
+  *" get pods "*) printf 'pod/a\npod/b\npod/evicted\n' ;;
+  *exec*pod/a*/readyz*) echo 200 ok ;;
+  *exec*pod/b*/readyz*) if [ -e seen ]; then echo 200 ok; else touch seen; echo 503 redis: connection; fi ;;
+  *pod/a*/metrics*) printf '%s\n' '200 # HELP x_total is 0' 'x_total{r="a"} 0' 'x_total{r="b"} 2' 'y 1' ;;
+  *exec*visits-1-redis-0*) echo "$*" ;;
   *) echo "Error: $*" >&2; exit 1 ;;
 esac
 """
@@ -70,6 +74,19 @@ def test_what_the_functions_of_the_first_block_tell(tmp_path: Path, command: str
     run = f'PATH="$PWD:$PATH"\n{with_values(SETUP.text, VALUES)}\n{{ {command}; }} >told'
     subprocess.run(["bash", "-c", run], cwd=tmp_path, check=True, capture_output=True, timeout=20)
     assert (tmp_path / "told").read_text() == told
+    # A service with ALLOWED_HOSTS answers no others.
+    asked = [line for line in (tmp_path / "asked").read_text().splitlines() if line.startswith("print(")]
+    assert all(line.endswith(f" {VALUES['HOST']}") for line in asked)
+    assert asked
+
+
+def test_redis_is_asked_for_the_database_of_the_values(tmp_path: Path) -> None:
+    fake = tmp_path / "kubectl"
+    fake.write_text(KUBECTL)
+    fake.chmod(0o755)
+    run = f'PATH="$PWD:$PATH"\n{with_values(SETUP.text, VALUES)}\nredis GET "a key" >told'
+    subprocess.run(["bash", "-c", run], cwd=tmp_path, check=True, capture_output=True, timeout=20)
+    assert (tmp_path / "told").read_text().endswith("redis -n 3 GET a key\n")
 
 
 def test_steps_share_a_shell_and_each_has_its_output_and_status(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """docs/rights is enough: with it alone a project is installed, upgraded, rolled back and uninstalled."""
 
 import os
-import re
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -9,24 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import ROOT, Cluster, Project, shown
+from tests.e2e.cluster import Cluster, Project, shown
+from tests.e2e.rights import grant, of_project
 from tests.faults.deploy.kubeconfig import of_service_account
 
-RIGHTS = ROOT / "docs" / "rights"
 UNKNOWN_HOST = "of other namespaces can be listed: whether"
 UNKNOWN_NODES = "the nodes cannot be listed"
-
-
-def of_project(project: Project, file: str) -> str:
-    """A manifest with the project's name in the place of the example's."""
-    return re.sub(r"\bshop\b", project.name, (RIGHTS / file).read_text())
-
-
-def grant(project: Project, *files: str) -> None:
-    for file in files:
-        subprocess.run(
-            ["kubectl", "apply", "-f", "-"], input=of_project(project, file), text=True, check=True
-        )
 
 
 class Deployer:

@@ -90,7 +90,10 @@ class Client:
 def test_whenever_clients_ask_they_are_answered(
     valkey: ValkeyServer, start_service: StartService, round_: int
 ) -> None:
-    """They ask while the process is stopped: what it has not closed by then has reached it in time."""
+    """They ask while the process is stopped: what it has not closed by then has reached it in time.
+
+    But for one in a round at most: it may be stopped between its last look at a connection and the end of it.
+    """
     seed = f"{round_} {time.time_ns()}"
     chance = random.Random(seed)  # noqa: S311 - moments of a test
     service = start_service(valkey).wait_until_ready()
@@ -116,13 +119,17 @@ def test_whenever_clients_ask_they_are_answered(
                     clients[-1].ask([VISIT])
         for client in clients:
             client.send_rest()
+        cut_off = []
         for client in clients:
             client.read_to_the_end()
             answers = parse_answers(client.received)
-            assert [answer.status for answer in answers] == [200] * client.asked, (seed, client.received)
+            assert {answer.status for answer in answers} <= {200}, (seed, client.received)
+            if len(answers) != client.asked:
+                cut_off.append((client.asked, client.received))
             # Nothing was promised that was not kept, and whoever was told to leave got nothing afterwards.
             closing = [answer.headers["Connection"] == "close" for answer in answers]
             assert not any(closing[:-1]), (seed, client.received)
+        assert len(cut_off) <= 1, (seed, cut_off)
     assert service.wait() == 0
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings as hypothesis_settings, strategies
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
-from app.telemetry.requests import RequestTelemetry
+from app.telemetry.requests import RequestTelemetry, shown
 
 TEXT = strategies.text(strategies.characters(codec=None, exclude_categories=()))
 """Any, with lone surrogates and control characters."""
@@ -31,7 +31,8 @@ class Ways(NamedTuple):
     def line(self, telemetry: RequestTelemetry, **request: Any) -> str:  # noqa: ANN401 - as record has it
         """Record a request; return the line without its time."""
         telemetry.record(**request)
-        line = self.output.getvalue()
+        # What other tests left behind may be complained about meanwhile.
+        (line,) = [line for line in self.output.getvalue().splitlines() if '"logger": "access"' in line]
         self.output.seek(0)
         self.output.truncate()
         timestamp = json.loads(line)["timestamp"]
@@ -88,3 +89,27 @@ def test_each_kind_of_character(ways: Ways, text: str) -> None:
 def test_lines_are_ascii_so_their_length_is_their_size(ways: Ways) -> None:
     request = dict.fromkeys(("request_id", "method", "route", "target", "client", "user_agent"), "ä\ud800")
     assert ways.line(ways.by_itself, status=200, seconds=0.0, **request).isascii()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a" * 8, "a" * 8),
+        ("a" * 9, "a" * 8 + "…"),
+        ("é" * 2, "\\xe9" * 2),
+        ("é" * 3, "\\xe9" * 2 + "…"),
+        # What is left of it needs no escape.
+        ("a" * 8 + "é", "a" * 8 + "…"),
+    ],
+)
+def test_what_is_cut_off_ends_in_an_ellipsis(text: str, expected: str) -> None:
+    assert shown(text, 8) == expected
+
+
+def test_a_clock_that_is_set_back_makes_no_time_negative(ways: Ways) -> None:
+    request = dict.fromkeys(("request_id", "method", "route", "target", "client", "user_agent"), "back")
+    line = ways.line(ways.by_itself, status=200, seconds=-3600.0, **request)
+    assert json.loads(line)["duration_ms"] == 0
+    labels = {"method": "other", "route": "back", "status": "200"}
+    registry = ways.by_itself._metrics.registry
+    assert registry.get_sample_value("http_request_duration_seconds_sum", labels) == 0

@@ -12,6 +12,8 @@ import pytest
 
 from tests.docs.runbook import ROOT, Block, anchor, blocks, names_in, script, with_values
 from tests.e2e.cluster import Cluster, Project, kubectl
+from tests.e2e.rights import grant
+from tests.faults.deploy.kubeconfig import of_service_account
 from tests.service import eventually
 
 PATIENCE = 420
@@ -57,10 +59,14 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    """A project of its own, since the page loses its data: with two verified versions, and a certificate."""
+    """A project of its own, since the page loses its data: with two verified versions, and a certificate.
+
+    Its reader has the rights that the page says, and no others.
+    """
     project = Project(cluster, f"runbook-{secrets.token_hex(3)}")
     folder = tmp_path_factory.mktemp("runbook")
     try:
+        grant(project, "namespace.yaml", "role.yaml", "on-call.yaml")
         for tag in ("1.0.0", "1.1.0"):
             deployed = project.deploy(tag)
             assert deployed.returncode == 0, deployed.stderr
@@ -78,10 +84,20 @@ def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             "INGRESS_NAMESPACE": "ingress-nginx",
             "REPOSITORY": str(ROOT),
             "KEY": "counter",
+            "DB": "0",
         }
-        environment = {**os.environ, "DEPLOY_INGRESS": cluster.ingress, "CURL_HOME": str(folder)}
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(of_service_account(project, folder, "deployer")),
+            "DEPLOY_INGRESS": cluster.ingress,
+            "CURL_HOME": str(folder),
+        }
         yield Reader(folder, values, environment)
     finally:
+        for kind in ("rolebinding", "role"):
+            kubectl(
+                "delete", kind, f"{project.name}-on-call", "--namespace=ingress-nginx", "--ignore-not-found"
+            )
         project.delete()
 
 

@@ -7,6 +7,7 @@ from tests.deploy.charts import Values
 STATE, UNSEEN, RECENT, LASTING, ROLLOUT = 8, 12, 12, 20, 25
 FAST_SHORT, SLOW_SHORT, TICKET_SHORT = 8, 15, 20
 STANDING, RESTARTS = 10, 30
+STEADY = 2
 LATE = 1
 WINDOWS = {
     "fastLong": 30,
@@ -22,6 +23,7 @@ WINDOWS = {
     "standing": STANDING,
     "restarts": RESTARTS,
     "rollout": ROLLOUT,
+    "steady": STEADY,
 }
 SHORTENED: Values = {
     "monitoring": {
@@ -46,10 +48,10 @@ class Times(NamedTuple):
 
 TIMES = {
     # Enough must have failed, or been late, at this traffic.
-    "VisitsFailFast page": Times(15, SLOW_SHORT + NOTICED),
-    "VisitsFailSlowly ticket": Times(15, TICKET_SHORT + NOTICED),
-    "VisitsLateFast page": Times(25, SLOW_SHORT + NOTICED),
-    "VisitsLateSlowly ticket": Times(25, TICKET_SHORT + NOTICED),
+    "VisitsFailFast page": Times(15 + STEADY, SLOW_SHORT + NOTICED),
+    "VisitsFailSlowly ticket": Times(15 + STEADY, TICKET_SHORT + NOTICED),
+    "VisitsLateFast page": Times(25 + STEADY, SLOW_SHORT + NOTICED),
+    "VisitsLateSlowly ticket": Times(25 + STEADY, TICKET_SHORT + NOTICED),
     "NoPodReady page": Times(STATE + NOTICED, NOTICED),
     "NoPodSeen page": Times(UNSEEN + NOTICED, NOTICED),
     "RedisUnreachable page": Times(STATE + NOTICED, NOTICED),
