@@ -46,11 +46,6 @@ class Health:
         self._trouble: str | None = "not asked yet"
         self.state = State.STARTING
 
-    @property
-    def is_ready(self) -> bool:
-        """What the last probe found; asks nothing."""
-        return self.found() is None
-
     def found(self) -> str | None:
         """Return why no visitor should come here, as of the last probe; asks nothing. One of NOT_READY, or of
         the check's own reasons."""

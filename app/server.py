@@ -15,8 +15,8 @@ from tornado.web import Application, RequestHandler
 from app.counting import counting
 from app.feature import Feature
 from app.handlers.base import BaseHandler
-from app.handlers.errors import NotFoundHandler
 from app.handlers.metrics import metrics_routes
+from app.handlers.not_found import NotFoundHandler
 from app.handlers.probes import probe_routes
 from app.handlers.routes import Route
 from app.handlers.static import StaticHandler

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from app.redis.url import complaint_about, login_in, speaks_tls
+from app.redis_url import complaint_about, login_in, speaks_tls
 from app.setting_kinds import (
     Addresses,
     Delay,

@@ -68,8 +68,11 @@ def collector() -> Iterator[str]:
     process.join()
 
 
-async def measure(variants: dict[str, Variant]) -> dict[str, list[float]]:
-    """Return what a request costs in each variant, in microseconds of CPU time, by rounds."""
+async def measure(variants: dict[str, Variant], settle: Callable[[], object]) -> dict[str, list[float]]:
+    """Return what a request costs in each variant, in microseconds of CPU time, by rounds.
+
+    `settle` returns when the threads have done what a variant left to them.
+    """
     measured: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(ROUNDS + 1):
         for name, variant in variants.items():
@@ -79,6 +82,7 @@ async def measure(variants: dict[str, Variant]) -> dict[str, list[float]]:
                     # Each request has a context of variables of its own.
                     contextvars.copy_context().run(variant)
                 await asyncio.sleep(0)
+            settle()
             spent = (time.process_time() - began) * 1e6 / REQUESTS
             # The first round warms up.
             if number:
@@ -106,9 +110,7 @@ def reporting(telemetry: RequestTelemetry, policy: RequestPolicy) -> Variant:
     return report
 
 
-def tracing_one_of(ratio: float, policy: RequestPolicy) -> Variant:
-    settings = policy.settings
-    tracing = Tracing(settings, Sampling(follows_parent=True, ratio=ratio))
+def tracing_by(tracing: Tracing, policy: RequestPolicy) -> Variant:
     start_line = RequestStartLine("GET", "/", "HTTP/1.1")
     request = HTTPServerRequest(headers=HEADERS, start_line=start_line)
 
@@ -134,17 +136,26 @@ def main() -> None:
     output, sys.stdout = sys.stdout, Path(os.devnull).open("w")  # noqa: SIM115 - open until the process ends
     configure_logs(settings)
     metrics = Metrics(settings)
+    every_day: dict[str, Variant] = {
+        NOTHING: nothing,
+        "metrics": lambda: metrics.observe_request("GET", "/", 200, 0.00123),
+        "metrics and access line": reporting(RequestTelemetry(metrics), policy),
+    }
+    for line in told(asyncio.run(measure(every_day, nothing))):
+        print(line, file=output)
     with collector() as endpoint:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
-        variants = {
-            NOTHING: nothing,
-            "metrics": lambda: metrics.observe_request("GET", "/", 200, 0.00123),
-            "metrics and access line": reporting(RequestTelemetry(metrics), policy),
-            "traces, none sampled": tracing_one_of(0.0, policy),
-            "traces, 1 % sampled": tracing_one_of(0.01, policy),
-            "traces, all sampled": tracing_one_of(1.0, policy),
+        tracings = {
+            f"traces, {ratio:.0%} sampled": Tracing(settings, Sampling(follows_parent=True, ratio=ratio))
+            for ratio in (0, 0.01, 1)
         }
-        for line in told(asyncio.run(measure(variants))):
+
+        def export() -> None:
+            for tracing in tracings.values():
+                tracing._processor.force_flush()
+
+        variants = {name: tracing_by(tracing, policy) for name, tracing in tracings.items()}
+        for line in told(asyncio.run(measure({NOTHING: nothing, **variants}, export))):
             print(line, file=output)
 
 

@@ -19,7 +19,7 @@ LAYERS = [
     {"counter", "http", "health"},
     {"redis", "telemetry", "unavailable"},
     {"settings"},
-    {"setting_kinds", "redis.url"},
+    {"setting_kinds", "redis_url"},
 ]
 """From the top down. Those of one layer know nothing of each other."""
 APART = {("http", "redis"), ("http", "unavailable"), ("handlers", "redis"), ("counter", "telemetry")}

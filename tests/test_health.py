@@ -22,14 +22,14 @@ def pings(valkey: ValkeyServer) -> int:
 async def test_the_life_of_a_process(settings: Settings) -> None:
     redis = make_redis(settings)
     health = health_over(redis, 0.3)
-    assert not health.is_ready
+    assert health.found() is not None
     assert await health.not_ready_because() == "starting"
     await health.become_ready()
     assert await health.not_ready_because() is None
-    assert health.is_ready
+    assert health.found() is None
     health.drain()
     assert await health.not_ready_because() == "draining"
-    assert not health.is_ready
+    assert health.found() is not None
     await health.become_ready()
     assert health.state is State.DRAINING
     await redis.aclose()

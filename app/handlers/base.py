@@ -1,4 +1,4 @@
-"""What all handlers share: identity, limits, deadline, headers, errors.
+"""What all handlers share: identity, limits, deadline, headers; their errors are in error_answers.py.
 
 Relied on here though Tornado does not document it, as of 6.6.1: `RequestHandler.clear` resets `_headers`,
 `_write_buffer`, `_status_code` and `_reason`, and nothing else; what `RequestHandler.__init__` sets, and what
@@ -10,42 +10,28 @@ import json
 from collections.abc import Awaitable
 from functools import cached_property
 from http import HTTPStatus
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from tornado.httputil import HTTPServerRequest
 from tornado.util import ObjectDict
-from tornado.web import Application, HTTPError, RequestHandler, _UIModuleNamespace
+from tornado.web import Application, _UIModuleNamespace
 
-from app.handlers.negotiation import preferred
+from app.handlers.error_answers import ErrorAnswers, Problem
 from app.http.policy import RefusedBecause, RequestPolicy
-from app.http.problem import CONTENT_TYPE, problem_body, title_of
+from app.http.problem import CONTENT_TYPE, problem_body
 from app.http.request_id import request_id_complaint, request_id_of
 from app.telemetry.context import current_request_id
-from app.unavailable import Unavailable
 
 if TYPE_CHECKING:
     from app.telemetry.spans import RequestSpan
 
 FULL = "Too many requests are in flight; try again in a moment."
-AWAY = "The {} is not available right now; try again in a moment."
-BROKEN = "The {} is not available, and will not be until somebody who runs this service mends it."
-DETAILS = {HTTPStatus.NOT_FOUND.value: "There is nothing at this address."}
-"""By status, where there is more to say than that the request was not understood."""
 
 log = structlog.get_logger(__name__)
 
 
-class Problem(HTTPError):
-    """An error with a sentence for the client."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(status)
-        self.detail = detail
-
-
-class BaseHandler(RequestHandler):
+class BaseHandler(ErrorAnswers):
     """Base of every handler. Needs `policy` in the application's settings."""
 
     route: ClassVar[str] = "unmatched"
@@ -77,12 +63,6 @@ class BaseHandler(RequestHandler):
         """What a template knows beside its own variables."""
         modules = _UIModuleNamespace(self, self.application.ui_modules)
         return ObjectDict({"_tt_modules": modules, "modules": modules})
-
-    @property
-    def connection(self) -> object:
-        """What the request came on, see app.http.connection."""
-        connection: object = self.request.connection.context  # type: ignore[union-attr]
-        return connection
 
     @property
     def client_address(self) -> str:
@@ -148,71 +128,9 @@ class BaseHandler(RequestHandler):
         if task is not None:
             task.cancel()
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's signature
-        exception = kwargs.get("exc_info", (None, None, None))[1]
-        if isinstance(exception, Unavailable):
-            status_code = 503
-        self.set_status(status_code)
-        if status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            self.set_header("Retry-After", str(self.policy.admission.retry_after(self.connection)))
-        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.set_header("Allow", ", ".join(self.allowed_methods()))
-        self.write_problem(status_code, kwargs.get("detail") or self._detail_of(status_code, exception))
-        self.finish()
-
-    def write_problem(self, status: int, detail: str) -> None:
-        """Write an error page for a browser, a problem document for everyone else."""
-        self.set_header("Vary", "Accept")
-        if preferred(self.request.headers.get("Accept", ""), otherwise="json") == "html":
-            self.set_header("Content-Type", "text/html; charset=utf-8")
-            self.write(
-                self.render_string(
-                    "error.html",
-                    status=status,
-                    title=title_of(status),
-                    detail=detail,
-                    request_id=self.request_id,
-                )
-            )
-        else:
-            self.set_header("Content-Type", CONTENT_TYPE)
-            self.write(problem_body(status, detail, self.request_id))
-
     def write_json(self, document: dict[str, Any]) -> None:
         self.set_header("Content-Type", "application/json")
         self.write(json.dumps(document))
-
-    @classmethod
-    def allowed_methods(cls) -> list[str]:
-        """Return the methods that this handler implements."""
-        return [
-            method
-            for method in RequestHandler.SUPPORTED_METHODS
-            if getattr(cls, method.lower()) is not getattr(RequestHandler, method.lower())
-        ]
-
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Log what is ours; what the client did wrong is in the access log already."""
-        if isinstance(value, Unavailable):
-            log.warning(f"{value.what} unavailable", reason=value.reason, route=self.route)
-        elif not isinstance(value, HTTPError):
-            log.error("unexpected error", route=self.route, exc_info=(typ, value, tb))
-
-    def _detail_of(self, status: int, exception: BaseException | None) -> str:
-        if isinstance(exception, Problem):
-            return exception.detail
-        if isinstance(exception, Unavailable):
-            return (AWAY if exception.mends_itself else BROKEN).format(exception.what)
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            return f"This address answers to {', '.join(self.allowed_methods()) or 'no method'} only."
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return "Something went wrong here; the request ID finds it in the log."
-        return DETAILS.get(status, "The request could not be understood.")
 
 
 class ApiHandler(BaseHandler):

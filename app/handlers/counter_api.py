@@ -3,7 +3,8 @@
 import json
 
 from app.counter.counter import Counter
-from app.handlers.base import ApiHandler, Problem
+from app.handlers.base import ApiHandler
+from app.handlers.error_answers import Problem
 from app.handlers.routes import Route, route
 
 

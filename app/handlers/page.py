@@ -1,7 +1,8 @@
 """`GET /`: counts a visit and shows the page."""
 
 from app.counter.counter import Counter
-from app.handlers.base import BaseHandler, Problem
+from app.handlers.base import BaseHandler
+from app.handlers.error_answers import Problem
 from app.handlers.negotiation import preferred
 from app.handlers.routes import Route, route
 from app.handlers.split_page import SplitPage

@@ -98,9 +98,6 @@ class ClientStream(Sending):
         self._unread = self._unread + data if self._unread else data
         self._read()
 
-    def eof_received(self) -> None:
-        """Let the loop close the connection."""
-
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._unread = b""

@@ -82,7 +82,7 @@ class HttptoolsResponse(HTTPConnection):
 
     def finish(self) -> None:
         if self._left and not self._stream.is_closing():
-            self._stream.abort()
+            self._stream.close()
             raise HTTPOutputError(f"Tried to write {self._left} bytes less than Content-Length")
         if self._is_chunked:
             self._written = self._stream.send(b"0\r\n\r\n")
@@ -126,7 +126,7 @@ class HttptoolsResponse(HTTPConnection):
         if self._left is not None:
             self._left -= len(chunk)
             if self._left < 0:
-                self._stream.abort()
+                self._stream.close()
                 raise HTTPOutputError("Tried to write more data than Content-Length")
         if self._is_chunked and chunk:
             return b"%x\r\n%b\r\n" % (len(chunk), chunk)

@@ -158,7 +158,7 @@ def _pool(settings: Settings, options: dict[str, Any]) -> BlockingConnectionPool
         # They come from CurrentCredentials, and redis-py refuses both.
         where.pop("username", None)
         where.pop("password", None)
-        # Whatever app.redis.url lets pass here is what _tls_options sets anyway.
+        # Whatever app.redis_url lets pass here is what _tls_options sets anyway.
         where.pop("ssl_cert_reqs", None)
     else:
         where = {"host": settings.redis_host, "port": settings.redis_port, "db": settings.redis_db}

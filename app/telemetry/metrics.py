@@ -26,7 +26,6 @@ OTHER_METHOD = "other"
 EXPECTED_STATUSES = (200, 500, 503)
 """Those that alerts compare."""
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 OTHER_REASON = "error"
 """Stands for each reason that is not in its fixed set."""
 
@@ -59,7 +58,7 @@ class Metrics:
         self._lag = Histogram(
             "event_loop_lag_seconds",
             "How late a timer of half a second fired: so long the event loop lets everybody wait",
-            buckets=LAG_BUCKETS,
+            buckets=BUCKETS,
             registry=self.registry,
         )
         Gauge(

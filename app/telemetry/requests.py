@@ -9,7 +9,7 @@ from json.encoder import encode_basestring_ascii as quoted
 import structlog
 
 from app.telemetry.logs import json_lines
-from app.telemetry.metrics import Metrics
+from app.telemetry.metrics import METHODS, Metrics
 
 LONGEST_METHOD = 20
 LONGEST_PATH = 200
@@ -53,9 +53,12 @@ class RequestTelemetry:
         level, level_name = (logging.DEBUG, "debug") if quiet else (logging.INFO, "info")
         if not self._logger.isEnabledFor(level):
             return
-        method = shown(method, LONGEST_METHOD)
-        path = shown(path_in(target), LONGEST_PATH)
-        duration_ms = round(seconds * 1000, 2)
+        if method not in METHODS:
+            method = shown(method, LONGEST_METHOD)
+        # Most routes are plain paths, of which nothing has to be hidden.
+        path = route if target == route else shown(path_in(target), LONGEST_PATH)
+        # Hundredths of a millisecond; `round` takes four times as long.
+        duration_ms = int(seconds * 1e5 + 0.5) / 100
         user_agent = shown(user_agent, LONGEST_USER_AGENT)
         if self._lines is not None:
             line = access_line(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.redis.url import complaint_about, speaks_tls
+from app.redis_url import complaint_about, speaks_tls
 from app.settings import Settings
 from tests.service import run_to_end
 
