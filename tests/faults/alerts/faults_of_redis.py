@@ -89,10 +89,15 @@ def password_changed(ground: Ground) -> Iterator[None]:
     (ground.secrets[0] / "REDIS_PASSWORD").write_text("second")
 
 
-def right_taken(ground: Ground) -> Iterator[None]:
-    ground.server.run("ACL", "SETUSER", "default", "-incrby")
-    yield
-    ground.server.run("ACL", "SETUSER", "default", "+incrby")
+def taken(*commands: str) -> Strike:
+    """The right to these, from Redis' user."""
+
+    def strike(ground: Ground) -> Iterator[None]:
+        ground.server.run("ACL", "SETUSER", "default", *(f"-{command}" for command in commands))
+        yield
+        ground.server.run("ACL", "SETUSER", "default", *(f"+{command}" for command in commands))
+
+    return strike
 
 
 def troubled(**trouble: float) -> Strike:
@@ -212,7 +217,13 @@ LINES = [
     away("too few replicas", configured("min-replicas-to-write", 1, 0), "RedisRefuses"),
     away("Redis cannot write to its disk", cannot_persist, "RedisCannotPersist"),
     away("password changed", password_changed, "CredentialRefused", give_password),
-    away("a right taken from Redis' user", right_taken, "CredentialRefused"),
+    away("Redis' user may no longer write", taken("incrby", "setrange"), "CredentialRefused"),
+    Line(
+        # The check asks by SETRANGE, so the pods stay ready. The ticket has the cause.
+        "Redis' user may write, but not count",
+        taken("incrby"),
+        bells("CounterStandsStill page", "CredentialRefused ticket", *FAILED),
+    ),
     lossy("5 % of Redis' replies lost", "loses_replies"),
     lossy("5 % of the requests to Redis lost", "loses_requests"),
     lossy("5 % of Redis' replies cut in the middle", "cuts_replies"),
