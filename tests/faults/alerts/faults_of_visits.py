@@ -1,10 +1,12 @@
 """What visitors do to the service, and versions that answer badly."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 
 from tests.alerts.scenario import QUIET, Bells, bells
 from tests.faults.alerts.faults_of_redis import FAILED, WAITED
 from tests.faults.alerts.ground import Ground, Line, again_and_again
+from tests.faults.alerts.windows import RECENT
 from tests.faults.bad_versions import BAD_VERSIONS
 from tests.faults.service.clients import MALFORMED, VISIT, send_and_forget
 from tests.visitors import Visitors
@@ -42,9 +44,8 @@ def visitors_leave(ground: Ground) -> Iterator[None]:
         yield
 
 
-def deployed(name: str) -> Line:
+def deployed(name: str, rings: Bells, **settings: object) -> Line:
     """A bad version takes the place of a good one, and is taken back."""
-    rings, settings, may = BELLS_OF_VERSIONS[name]
 
     def strike(ground: Ground) -> Iterator[None]:
         version = BY_NAME[name]
@@ -55,18 +56,23 @@ def deployed(name: str) -> Line:
         ground.add_pod()
         ground.remove(bad)
 
-    return Line(f"bad version: {name}", strike, rings, may, visitors=16)
+    return Line(f"bad version: {name}", strike, rings, visitors=16)
 
 
-BELLS_OF_VERSIONS: Mapping[str, tuple[Bells, Mapping[str, object], Bells]] = {
-    "one-in-twenty-fails": (FAILED, {}, QUIET),
-    "every-twentieth-is-slow": (bells("VisitsLateSlowly ticket"), {}, QUIET),
-    "second-request-waits": (WAITED, {}, QUIET),
-    "places-leak": (FAILED, {"MAX_IN_FLIGHT": 50}, QUIET),
-    "moves-to-another-port": (bells("NoPodReady page"), {}, QUIET),
-}
-"""Those of which monitoring of the service can know: what each rings, its settings, what may ring too."""
-
+MOVES_AFTER = 15.0
+"""Seconds after which moves-to-another-port does."""
+VERSIONS = [
+    deployed("one-in-twenty-fails", FAILED),
+    deployed("every-twentieth-is-slow", bells("VisitsLateSlowly ticket")),
+    # Soon nobody finds a place any more, so nobody is counted either.
+    deployed("places-leak", FAILED | bells("CounterStandsStill page"), MAX_IN_FLIGHT=50),
+    replace(
+        deployed("moves-to-another-port", bells("NoPodReady page")),
+        # Its pod goes on saying that it is ready; that no probe comes is looked at over RECENT.
+        slower=MOVES_AFTER + RECENT,
+    ),
+]
+"""Those of which monitoring of the service can know."""
 
 LINES = [
     Line(
@@ -78,5 +84,5 @@ LINES = [
     ),
     Line("malformed requests", malformed, QUIET, shows=REFUSED),
     Line("visitors leave before the answer", visitors_leave, QUIET, may=WAITED),
-    *map(deployed, BELLS_OF_VERSIONS),
+    *VERSIONS,
 ]

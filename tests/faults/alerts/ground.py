@@ -39,6 +39,8 @@ class Line:
     redis: tuple[str, ...] = ()
     """Arguments of the server."""
     settings: Mapping[str, object] = field(default_factory=dict)
+    slower: float = 0.0
+    """Seconds that the alerts may come later than by their own times, as the fault itself takes some."""
     shows: str = ""
     """What Prometheus finds once the fault has struck; where an alert must ring, that shows it."""
     before: Callable[["Ground"], object] | None = None

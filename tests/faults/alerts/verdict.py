@@ -64,8 +64,8 @@ class Heard:
             after, on = firing.first - self.began, firing.last - self.ended
             if alert not in self.line.rings | self.allowed:
                 found[alert] = f"rang, {after:.0f} s after the beginning"
-            elif alert in self.line.rings and after > TIMES[alert].rings:
-                found[alert] = f"rang after {after:.0f} s, allowed: {TIMES[alert].rings:g}"
+            elif alert in self.line.rings and after > TIMES[alert].rings + self.line.slower:
+                found[alert] = f"rang after {after:.0f} s, allowed: {TIMES[alert].rings + self.line.slower:g}"
             elif alert in self.still or on > TIMES[alert].ends:
                 found[alert] = f"rang on for {on:.0f} s, allowed: {TIMES[alert].ends:g}"
         return found
@@ -130,7 +130,7 @@ def _run(line: Line, folder: Path, rules: list[Document]) -> Heard:
 
 def _listen(line: Line, prometheus: Prometheus, began: float) -> None:
     """Until all that must ring does, or should; and as long as anything wrong could still ring."""
-    latest = began + max((TIMES[alert].rings for alert in line.rings), default=0)
+    latest = began + line.slower + max((TIMES[alert].rings for alert in line.rings), default=0)
     while not line.rings <= prometheus.firing() and time.time() < latest:
         time.sleep(0.2)
-    time.sleep(max(0.0, began + LINE_SECONDS - time.time()))
+    time.sleep(max(0.0, began + line.slower + LINE_SECONDS - time.time()))
