@@ -68,8 +68,9 @@ e2e-addons: .venv/test .tools/done ## On that cluster, what needs a controller o
 e2e-runbook: .venv/test .tools/done ## On that cluster, every command of docs/runbook.md, each held to what the page says it shows
 	$(BIN)/python -m pytest tests/e2e/runbook -v -s
 
-alerts: .venv/test .tools/done ## The alerts, as Prometheus' promtool evaluates them; it must be on PATH (10 minutes)
+alerts: .venv/test .tools/done ## The alerts on series and rung by real faults; prometheus and promtool must be on PATH (25 minutes)
 	$(BIN)/python -m pytest tests/alerts -v
+	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/alerts -n 4 -v
 
 dashboard: .venv/test .tools/done .venv-dashboard/done ## Draw docs/dashboard.svg from a run of the service and Prometheus; it must be on PATH (14 minutes)
 	$(BIN)/python -m dev.dashboard_run .data/dashboard.json

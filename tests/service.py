@@ -87,8 +87,9 @@ class Service:
     ) -> None:
         """`through` is a command that starts the service in its own place, such as `prlimit --nofile=64`.
 
-        `folder` has the module. `patience` is how many seconds it may take to start.
+        `folder` has the module. A log line is awaited for `patience` seconds, the first one too.
         """
+        self._patience = patience
         defaults = {"PORT": 0, "ADMIN_PORT": 0, "HOST": "127.0.0.1", "LOG_FORMAT": "json"}
         self.settings: dict[str, object] = defaults | dict(settings or {})
         self.process = subprocess.Popen(
@@ -104,7 +105,7 @@ class Service:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
-            listening = self._line({"event": "listening"}, patience)
+            listening = self.line("listening")
         except BaseException:
             # Nobody has it yet who could end it.
             self.process.kill()
@@ -125,19 +126,18 @@ class Service:
 
     def line(self, event: str, **fields: object) -> dict[str, Any]:
         """Wait for a log line and return it."""
-        return self._line({"event": event, **fields})
 
-    def _line(self, wanted: dict[str, object], patience: float = PATIENCE) -> dict[str, Any]:
         def found() -> dict[str, Any] | None:
+            wanted = {"event": event, **fields}
             return next((line for line in list(self.lines) if wanted.items() <= line.items()), None)
 
         def found_or_ended() -> bool:
             if found() is None and self.process.poll() is not None:
                 self._reader.join(PATIENCE)
-                assert found() is not None, f"ended without {wanted}: {self.raw} {self.errors()}"
+                assert found() is not None, f"ended without {event}: {self.raw} {self.errors()}"
             return found() is not None
 
-        eventually(found_or_ended, f"log line {wanted}", patience)
+        eventually(found_or_ended, f"log line {event} {fields}", self._patience)
         line = found()
         assert line is not None
         return line

@@ -80,7 +80,7 @@ class Visitors:
 
     `with Visitors("127.0.0.1:8000") as visitors:` they come until the block ends. A visitor sends one of
     `requests`, always the same; waits for an answer `patience` seconds at most; comes again after `pause`,
-    and not before `every` seconds have passed since it came last.
+    and not before `every` seconds have passed since it came last. With `let_in`, only while that is set.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Visitors:
         requests: Sequence[Request] = PAGE_AND_API,
         patience: float = PATIENCE,
         every: float = 0.0,
+        let_in: Event | None = None,
     ) -> None:
         name, _, port = address.rpartition(":")
         self._address = (name, int(port))
@@ -100,6 +101,7 @@ class Visitors:
         self._pause = pause
         self._patience = patience
         self._every = every
+        self._let_in = let_in
         self._leave = Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="visitors")
         self._all_left: Future[None] | None = None
@@ -162,7 +164,7 @@ class Visitors:
     async def _one(self, request: Request, begins: float) -> None:
         message = request.encoded(self._host)
         await asyncio.sleep(begins)
-        while not self._leave.is_set():
+        while await self._may_come():
             began = time.monotonic()
             try:
                 async with asyncio.timeout(self._patience):
@@ -173,7 +175,7 @@ class Visitors:
                 continue
             try:
                 is_kept = True
-                while is_kept and not self._leave.is_set():
+                while is_kept and await self._may_come():
                     began = time.monotonic()
                     status, number, head = await self._answer(reader, writer, message)
                     retry_after = RETRY_AFTER.search(head) is not None
@@ -186,6 +188,14 @@ class Visitors:
                     await asyncio.sleep(max(self._pause, began + self._every - time.monotonic()))
             finally:
                 writer.close()
+
+    async def _may_come(self) -> bool:
+        """Wait to be let in; False once all leave."""
+        while not self._leave.is_set():
+            if self._let_in is None or self._let_in.is_set():
+                return True
+            await asyncio.sleep(0.05)
+        return False
 
     async def _answer(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: bytes

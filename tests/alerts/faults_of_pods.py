@@ -114,6 +114,16 @@ PODS = [
         {10.5: QUIET, 12: bells("NoPodReady page"), 19: bells("NoPodReady page"), 21: QUIET},
     ),
     Scenario(
+        "pods say that they are ready, and no probe reaches them",
+        three(WELL, Phase(20, good=0, is_probed=False), WELL),
+        {12: QUIET, 14: bells("NoPodReady page"), 19: bells("NoPodReady page"), 21: QUIET},
+    ),
+    Scenario(
+        "no probe reaches one pod of three",
+        [[WELL, Phase(20, good=0, is_probed=False), WELL], *three(Phase(60))[:2]],
+        dict.fromkeys(range(30), QUIET),
+    ),
+    Scenario(
         "Redis' pod is replaced: 30 s of failures",
         three(WELL, away("connection", 1), WELL),
         {minute / 2: QUIET for minute in range(41)},
@@ -132,6 +142,11 @@ PODS = [
         "a pod restarts at every scrape, then is replaced",
         [[WELL, Phase(60, restarts=1), Phase(20, is_there=False)], *three(Phase(100))[:2]],
         {20: QUIET, 30: bells("PodRestarts ticket"), 39: bells("PodRestarts ticket"), 41: QUIET},
+    ),
+    Scenario(
+        "the only pod restarts again and again, and is away in between",
+        [[WELL, *[Phase(1, is_seen=False), Phase(2, restarts=1)] * 20, Phase(160)]],
+        {20: QUIET, 30: bells("PodRestarts ticket"), 39: bells("PodRestarts ticket"), 105: QUIET},
     ),
     Scenario(
         "a pod never answers",

@@ -48,6 +48,8 @@ class Phase:
     """The reason; empty means ready."""
     redis_fails: str = ""
     """The reason of Redis' failures, at each probe."""
+    is_probed: bool = True
+    """Whether the kubelet's probes arrive."""
     is_seen: bool = True
     """Whether the scrape was answered."""
     is_there: bool = True
@@ -67,7 +69,8 @@ class Phase:
             ("process_start_time_seconds", ""): self.restarts,
         }
         if 'route="/readyz"' in labels:
-            return PROBES_A_STEP if ('status="503"' in labels) == bool(self.not_ready) else 0
+            is_the_answer = ('status="503"' in labels) == bool(self.not_ready)
+            return PROBES_A_STEP if self.is_probed and is_the_answer else 0
         if 'route="refused"' in labels:
             return self.refused
         if 'route="/static' in labels or 'route="/version"' in labels:

@@ -50,9 +50,13 @@ def rules(values: Values | None = None) -> list[Document]:
 
 
 def rules_file(folder: Path, values: Values | None = None) -> Path:
-    """Write them as a file that Prometheus reads."""
+    return written(folder, rules(values))
+
+
+def written(folder: Path, rules: list[Document]) -> Path:
+    """Write rules as a file that Prometheus reads."""
     file = folder / "rules.yaml"
-    file.write_text(yaml.safe_dump({"groups": [{"name": "shop", "rules": rules(values)}]}))
+    file.write_text(yaml.safe_dump({"groups": [{"name": "shop", "rules": rules}]}))
     return file
 
 

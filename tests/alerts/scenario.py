@@ -31,6 +31,11 @@ def bells(*names: str) -> Bells:
     return frozenset(names)
 
 
+def bell(labels: Mapping[str, str]) -> str:
+    """An alert as a scenario names it."""
+    return " ".join(labels[name] for name in ("alertname", "severity", "source") if name in labels)
+
+
 def entrance(*parts: tuple[int, float, float]) -> dict[str, str]:
     """What an entrance counts: (scrapes, good answers a scrape, answers with 503 a scrape)."""
     found = {}

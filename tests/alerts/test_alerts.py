@@ -11,16 +11,13 @@ from tests.alerts.faults_of_pods import IN_THE_KEY, PODS, REDIS_CAUSES, TRAP, re
 from tests.alerts.faults_of_visits import COUNTER, PEOPLE, SLOW
 from tests.alerts.phases import REASONS, Phase, series
 from tests.alerts.promtool import EVERYTHING, NEEDS_PROMTOOL, promtool, rules, rules_file
-from tests.alerts.scenario import Bells, Scenario
+from tests.alerts.scenario import Bells, Scenario, bell
 from tests.deploy.charts import Document
+from tests.faults.alerts.lines import LINES
+from tests.faults.alerts.windows import TIMES
 
 SCENARIOS = [TRAP, *redis_scenarios(), *PODS, *COUNTER, *PEOPLE, *SLOW, *ELSEWHERE]
 FIRING = 'group by (alertname, severity, source) (ALERTS{alertstate="firing"})'
-
-
-def bell(labels: Document) -> str:
-    """An alert as a scenario names it."""
-    return " ".join(labels[name] for name in ("alertname", "severity", "source") if name in labels)
 
 
 def expected(bells: Bells) -> list[Document]:
@@ -93,6 +90,12 @@ def test_every_alert_is_seen_to_fire_and_to_end() -> None:
         if not moments[0]:
             ends |= rung - moments[-1]
     assert every - ends == set()
+
+
+def test_every_alert_of_the_service_alone_is_rung_for_real() -> None:
+    every = {bell({"alertname": rule["alert"], **rule["labels"]}) for rule in rules()}
+    from_the_service = {name for name in every if len(name.split()) == 2}
+    assert frozenset().union(*(line.rings for line in LINES)) == from_the_service == TIMES.keys()
 
 
 def test_every_reason_of_redis_has_its_alert() -> None:

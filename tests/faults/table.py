@@ -15,12 +15,12 @@ from tests.service import ROOT
 class FaultTable:
     """The rows of one run. Every worker of it adds to the same file, which the environment names."""
 
-    def __init__(self, suite: str, root: Path = ROOT) -> None:
-        """The suite is in tests/faults/<suite>, the document is docs/<suite>-faults.md; its table begins with
-        the column "fault", and nothing comes after it but what is written here."""
+    def __init__(self, suite: str, root: Path = ROOT, document: str = "") -> None:
+        """The suite is in tests/faults/<suite>, the document in docs/, <suite>-faults.md if not named; its
+        table begins with the column "fault", and nothing comes after it but what is written here."""
         self._suite = suite
         self._folder = root / "tests" / "faults" / suite
-        self._document = root / "docs" / f"{suite}-faults.md"
+        self._document = root / "docs" / (document or f"{suite}-faults.md")
         self._variable = f"{suite.upper()}_FAULT_ROWS"
 
     def begin(self) -> None:

@@ -8,31 +8,22 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.faults.service.clients import MALFORMED, VISIT, send_and_forget
 from tests.faults.service.conftest import StartLine
 from tests.faults.service.evidence import Evidence, refusals, requests
 from tests.faults.service.line import resident
 from tests.faults.service.processes import descriptors
 from tests.service import Service, eventually, parse_answers
-from tests.visitors import COUNT, PAGE, Visit
+from tests.visitors import PAGE, Visit
 
 pytestmark = pytest.mark.any_product
 
 IDLE_CONNECTIONS = 10_000
-VISIT = COUNT.encoded()
 LAST_VISIT = VISIT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 LONGEST_ANSWER = 2
 """Seconds, as REQUEST_TIMEOUT: nobody who means well waits so long for what others do."""
 ABORTIVE = b"\1\0\0\0\0\0\0\0"
 """SO_LINGER of no seconds: closing sends a reset, not an end."""
-MALFORMED = (
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
-    b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\nabc",
-    b"GET / HTTP/9.9\r\n\r\n",
-    b"G" * 100_000,
-    b"GET /\x00 HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-)
 
 
 def paced(count: int) -> Iterator[int]:
@@ -100,16 +91,6 @@ def test_malformed(start_line: StartLine) -> None:
             for garbage in MALFORMED:
                 line.do(send_and_forget, line.service, garbage)
     assert not any("Traceback" in raw for raw in line.service.raw)
-
-
-def send_and_forget(service: Service, message: bytes) -> None:
-    with service.connect() as connection:
-        connection.settimeout(0.05)
-        try:
-            connection.sendall(message)
-            connection.recv(4096)
-        except OSError:
-            pass
 
 
 def test_idle_connections(start_line: StartLine) -> None:
