@@ -35,6 +35,8 @@ from app.http.request_header import (
 
 READ_AHEAD = 64 * 1024
 """Bytes of further requests that are taken from a client who does not wait for its answers."""
+PARSED_AT_ONCE = 16 * 1024
+"""Bytes of a body that are parsed in one turn of the loop: in the smallest chunks each takes 0.5 µs."""
 LEADING_EMPTY_LINES = re.compile(rb"\A(?:%b)++" % EMPTY_LINES)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -211,7 +213,9 @@ class ClientStream(Sending):
 
     def _read_body(self) -> None:
         try:
-            content, self._unread = self._parser.parse_body(self._unread)
+            arrived, later = self._unread[:PARSED_AT_ONCE], self._unread[PARSED_AT_ONCE:]
+            content, left = self._parser.parse_body(arrived)
+            self._unread = left + later
         except HttpParserError:
             self._refuse_body()
             return
@@ -220,6 +224,9 @@ class ClientStream(Sending):
             self._go_on_after(waiting, self._after_content)
         else:
             self._after_content()
+        if later and self._request is not None and not self._reads_on_soon:
+            self._reads_on_soon = True
+            asyncio.get_running_loop().call_soon(self._read_on)
 
     def _after_content(self) -> None:
         if self._parser.is_complete:

@@ -34,15 +34,8 @@ async def longest_turn(ends: asyncio.Future[bytes]) -> float:
     return longest
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        pytest.param(EMPTY + VERSION, id="before a request"),
-        pytest.param(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(EMPTY), EMPTY) + VERSION, id="in a chunk"),
-    ],
-)
-@pytest.mark.gen_test(timeout=3 * PATIENCE)
-async def test_empty_lines_without_end_leave_turns_to_others(sent: bytes) -> None:
+async def longest_turn_of(sent: bytes) -> float:
+    """Return the longest turn of a server to which this is sent, until it answers."""
     settings = Settings(host=LOOPBACK, body_timeout=PATIENCE)
     server = make_server(Application(), make_policy(settings), RequestTelemetry(Metrics(settings)))
     sockets = bind_sockets(0, LOOPBACK)
@@ -54,4 +47,26 @@ async def test_empty_lines_without_end_leave_turns_to_others(sent: bytes) -> Non
     assert answered.result().startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 413 "))
     writer.close()
     await server.aclose()
-    assert longest < LONGEST_TURN
+    return longest
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(EMPTY + VERSION, id="before a request"),
+        pytest.param(CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(EMPTY), EMPTY) + VERSION, id="in a chunk"),
+    ],
+)
+@pytest.mark.gen_test(timeout=3 * PATIENCE)
+async def test_empty_lines_without_end_leave_turns_to_others(sent: bytes) -> None:
+    assert await longest_turn_of(sent) < LONGEST_TURN
+
+
+@pytest.mark.parametrize(
+    "chunk", [pytest.param(b"4\r\n\r\n\r\n\r\n", id="empty lines"), pytest.param(b"1\r\na\r\n", id="a byte")]
+)
+def test_the_smallest_chunks_leave_turns_to_others(chunk: bytes) -> None:
+    """On the service's own loop, which reads megabytes in one turn."""
+    uvloop = pytest.importorskip("uvloop")
+    sent = CHUNKED + chunk * (2_000_000 // len(chunk)) + b"0\r\n\r\n" + VERSION
+    assert uvloop.run(longest_turn_of(sent)) < LONGEST_TURN
