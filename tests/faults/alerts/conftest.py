@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.faults.alerts import prometheus
+from dev import prometheus
 from tests.faults.service.line import Record
 from tests.faults.service.products import valkey
 from tests.faults.table import FaultTable
 
+NO_PROMETHEUS = "prometheus is not on PATH: it is in the archive of a release of Prometheus 3"
 TABLE = FaultTable("alerts", document="alerts.md")
 LONGEST_TEST = 600.0
 
@@ -19,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.timeout(LONGEST_TEST))
         if not prometheus.is_here():
-            item.add_marker(pytest.mark.skip(reason=prometheus.NO_PROMETHEUS))
+            item.add_marker(pytest.mark.skip(reason=NO_PROMETHEUS))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

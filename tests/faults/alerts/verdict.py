@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.alerts.scenario import Bells
 from tests.deploy.charts import Document
 from tests.faults.alerts.ground import Ground, Line
+from tests.faults.alerts.pods import STARTUP_SECONDS
 from tests.faults.alerts.prometheus import Firing, Prometheus
 from tests.faults.alerts.pulse import Pulse
 from tests.faults.alerts.windows import LATE, LINE_SECONDS, NOTICED, TIMES
@@ -17,7 +18,6 @@ from tests.faults.service.verdict import DidNotStrike
 from tests.service import eventually
 from tests.visitors import BROKEN, HUNG, UNREACHED, Visit
 
-STARTUP_SECONDS = 60.0
 ATTEMPTS = 3
 WORDS = {BROKEN: "connection broken", UNREACHED: "no connection", HUNG: "no answer"}
 
