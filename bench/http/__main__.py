@@ -15,7 +15,7 @@ from bench.http.duties import DutyNotDone
 from bench.http.load import HOW_TO_INSTALL, LoadFailed
 from bench.http.measure import measure, missing
 from bench.http.plot import plot
-from bench.http.report import put_between_markers, report
+from bench.http.report import MARKERS, put_between_markers, report
 from bench.http.servers import LOAD_CORE, ROOT, SERVERS, NotRunning
 
 RAW = ROOT / "docs" / "bench" / "http.json"
@@ -64,7 +64,7 @@ def main() -> int:
 def keep(raw: dict[str, Any]) -> None:
     PLOT.write_text(plot(raw))
     text = report(raw)
-    put_between_markers(DOCUMENT, text)
+    put_between_markers(DOCUMENT, text, MARKERS)
     print(f"{text}\nThe same in {shown(DOCUMENT)}; the raw results in {shown(RAW)}")
 
 

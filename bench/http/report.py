@@ -3,15 +3,23 @@
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-BEGIN = "<!-- made by `make bench-http` -->"
-END = "<!-- end of what is made -->"
 SHORT = (
     "**Short run**: one round of a few seconds, to see that everything works. These are no figures to "
     "compare by; `make bench-http` without `SHORT=1` makes them."
 )
 Run = dict[str, Any]
+
+
+class Markers(NamedTuple):
+    """Two comments in a document; what is made stands between them."""
+
+    begin: str
+    end: str
+
+
+MARKERS = Markers("<!-- made by `make bench-http` -->", "<!-- end of what is made -->")
 
 
 def median(values: Iterable[float]) -> float:
@@ -121,12 +129,13 @@ def report(raw: dict[str, Any]) -> str:
     return "\n".join([f"{SHORT}\n"] * raw["short"] + parts)
 
 
-def put_between_markers(document: Path, text: str) -> None:
-    """Replace what a document has between the markers. Raises ValueError where it has none."""
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+def put_between_markers(document: Path, text: str, markers: Markers) -> None:
+    """Replace what a document has between two markers. Raises ValueError where it has none."""
+    before, begin, rest = document.read_text().partition(markers.begin)
+    _, end, after = rest.partition(markers.end)
     if not begin or not end:
         raise ValueError(
-            f"{document} lacks '{BEGIN}' or, after it, '{END}': put them where the tables belong"
+            f"{document} lacks '{markers.begin}' or, after it, '{markers.end}': "
+            "put them where the tables belong"
         )
-    document.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    document.write_text(f"{before}{markers.begin}\n\n{text}\n{markers.end}{after}")

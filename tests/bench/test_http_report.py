@@ -10,7 +10,7 @@ import pytest
 from bench.http.__main__ import DOCUMENT, PLOT, RAW
 from bench.http.load import Load, LoadFailed, parse
 from bench.http.plot import plot
-from bench.http.report import BEGIN, END, SHORT, put_between_markers, report
+from bench.http.report import MARKERS, SHORT, put_between_markers, report
 
 SVG = "{http://www.w3.org/2000/svg}"
 # wrk 4.1.0 with bench/http/wrk.lua, of a server that answers and of one that refuses.
@@ -121,18 +121,19 @@ def test_the_plot_is_an_svg_with_a_bar_as_long_as_each_median(raw: dict[str, Any
 
 def test_only_what_is_between_the_markers_is_replaced(tmp_path: Path) -> None:
     document = tmp_path / "speed.md"
-    document.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
-    put_between_markers(document, "new\n")
-    put_between_markers(document, "newer\n")
-    assert document.read_text() == f"before\n\n{BEGIN}\n\nnewer\n\n{END}\n\nafter\n"
-    for text in ["no markers", END + BEGIN, BEGIN]:
+    begin, end = MARKERS
+    document.write_text(f"before\n\n{begin}\nold\n{end}\n\nafter\n")
+    put_between_markers(document, "new\n", MARKERS)
+    put_between_markers(document, "newer\n", MARKERS)
+    assert document.read_text() == f"before\n\n{begin}\n\nnewer\n\n{end}\n\nafter\n"
+    for text in ["no markers", end + begin, begin]:
         document.write_text(text)
         with pytest.raises(ValueError, match="put them where the tables belong"):
-            put_between_markers(document, "new")
+            put_between_markers(document, "new", MARKERS)
         assert document.read_text() == text
 
 
 def test_the_document_shows_what_was_measured_last() -> None:
     measured = json.loads(RAW.read_text())
-    assert f"{BEGIN}\n\n{report(measured)}\n{END}" in DOCUMENT.read_text()
+    assert f"{MARKERS.begin}\n\n{report(measured)}\n{MARKERS.end}" in DOCUMENT.read_text()
     assert PLOT.read_text() == plot(measured)

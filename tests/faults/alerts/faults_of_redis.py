@@ -1,8 +1,11 @@
 """What may happen to Redis, or on the way to it."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+
+from redis import Redis
 
 from dev.valkey import LOOPBACK
 from tests.alerts.scenario import QUIET, bells
@@ -75,6 +78,22 @@ def cannot_persist(ground: Ground) -> Iterator[None]:
     snapshot.rmdir()
     ground.server.run("CONFIG", "SET", "save", "")
     ground.server.run("BGSAVE")
+
+
+def busy(ground: Ground) -> Iterator[None]:
+    """Somebody's script does not end."""
+    ground.server.run("CONFIG", "SET", "busy-reply-threshold", 100)
+    # It waits for the script, however long that takes.
+    with (
+        ThreadPoolExecutor(max_workers=1) as thread,
+        Redis(port=ground.server.port, socket_timeout=None) as somebody,
+    ):
+        script = thread.submit(somebody.execute_command, "EVAL", "while true do end", 0)
+        try:
+            yield
+        finally:
+            ground.server.run("SCRIPT", "KILL")
+        assert "killed" in str(script.exception()), script.exception()
 
 
 def give_password(ground: Ground) -> None:
@@ -216,6 +235,7 @@ LINES = [
     away("Redis paused", frozen, "RedisUnreachable"),
     away("connections to Redis cut and refused", cut_off, "RedisUnreachable"),
     away("data set still loading after a restart", loading, "RedisUnreachable", fill),
+    away("somebody's script keeps Redis busy", busy, "RedisUnreachable"),
     away("Redis made a read-only replica", read_only, "RedisRefuses"),
     away("out of memory with noeviction", configured("maxmemory", 1, 0), "RedisRefuses"),
     away("too few replicas", configured("min-replicas-to-write", 1, 0), "RedisRefuses"),

@@ -1,17 +1,22 @@
 """What visitors do to the service, and versions that answer badly."""
 
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 from tests.alerts.scenario import QUIET, Bells, bells
 from tests.faults.alerts.faults_of_redis import FAILED, WAITED
 from tests.faults.alerts.ground import Ground, Line, again_and_again
+from tests.faults.alerts.pods import REQUEST_TIMEOUT
 from tests.faults.alerts.windows import RECENT
 from tests.faults.bad_versions import BAD_VERSIONS
-from tests.faults.service.clients import MALFORMED, VISIT, send_and_forget
+from tests.faults.service.clients import LAST_VISIT, MALFORMED, VISIT, send_and_forget
+from tests.service import parse_answers
 from tests.visitors import Visitors
 
 BY_NAME = {version.name: version for version in BAD_VERSIONS}
+HELD = "sum(max_over_time(http_connections_idle[1m])) > {}"
 REFUSED = 'sum(increase(http_request_duration_seconds_count{route="refused"}[1m])) > 0'
 
 
@@ -44,21 +49,62 @@ def visitors_leave(ground: Ground) -> Iterator[None]:
         yield
 
 
-def deployed(name: str, rings: Bells, **settings: object) -> Line:
+def send_slowly(ground: Ground) -> Iterator[None]:
+    """Two hundred connections that send a byte of a header every half second, from beginning to end."""
+    with ExitStack() as stack:
+        slow = [stack.enter_context(ground.pod.service.connect()) for _ in range(200)]
+
+        def a_byte_each() -> None:
+            for connection in slow:
+                connection.send(b"x")
+
+        for connection in slow:
+            connection.send(b"GET / HTTP/1.1\r\nX-Slow: ")
+        with again_and_again(a_byte_each, 0.5):
+            yield
+
+
+def idle(ground: Ground) -> Iterator[None]:
+    """Two thousand connections on which nothing is asked."""
+    with ExitStack() as stack:
+        for number in range(2000):
+            stack.enter_context(ground.pod.service.connect())
+            if number % 10 == 0:
+                time.sleep(0.01)
+        yield
+
+
+def pipelined(ground: Ground) -> Iterator[None]:
+    """Fifty visits at once on one connection."""
+
+    def visits_at_once() -> None:
+        answers = parse_answers(ground.pod.service.raw_exchange(VISIT * 49 + LAST_VISIT))
+        assert [answer.status for answer in answers] == [200] * 50
+
+    with again_and_again(visits_at_once, 0.2):
+        yield
+
+
+def deployed(name: str, rings: Bells, *, pods: int = 1, **settings: object) -> Line:
     """A bad version takes the place of a good one, and is taken back."""
 
     def strike(ground: Ground) -> Iterator[None]:
         version = BY_NAME[name]
-        good = ground.pod
-        bad = ground.add_pod(version.write_into, **settings)
-        ground.remove(good)
+        good = list(ground.pods)
+        bad = [ground.add_pod(version.write_into, **settings) for _ in range(pods)]
+        for pod in good:
+            ground.remove(pod)
         yield
-        ground.add_pod()
-        ground.remove(bad)
+        for _ in range(pods):
+            ground.add_pod()
+        for pod in bad:
+            ground.remove(pod)
 
-    return Line(f"bad version: {name}", strike, rings, visitors=16)
+    return Line(f"bad version: {name}", strike, rings, pods=pods, visitors=16 // pods)
 
 
+STARTING = 10.0
+"""Seconds that two processes may take to start, before which nothing is wrong."""
 MOVES_AFTER = 15.0
 """Seconds after which moves-to-another-port does."""
 VERSIONS = [
@@ -66,6 +112,12 @@ VERSIONS = [
     deployed("every-twentieth-is-slow", bells("VisitsLateSlowly ticket")),
     # Soon nobody finds a place any more, so nobody is counted either.
     deployed("places-leak", FAILED | bells("CounterStandsStill page"), MAX_IN_FLIGHT=50),
+    replace(
+        # The first that counts is the only one that may: with the other visitors wait until they are given up.
+        deployed("only-the-first-pod-counts", FAILED | bells("RedisRefuses ticket"), pods=2),
+        may=WAITED,
+        slower=REQUEST_TIMEOUT + STARTING,
+    ),
     replace(
         deployed("moves-to-another-port", bells("NoPodReady page")),
         # Its pod goes on saying that it is ready; that no probe comes is looked at over RECENT.
@@ -83,6 +135,18 @@ LINES = [
         settings={"MAX_IN_FLIGHT": 12},
     ),
     Line("malformed requests", malformed, QUIET, shows=REFUSED),
+    Line("200 clients send a byte at a time", send_slowly, QUIET, may=WAITED, shows=HELD.format(150)),
+    Line("2000 idle connections", idle, QUIET, may=WAITED, shows=HELD.format(1900)),
+    Line(
+        # Those who are idle give way to those who ask, also to the connection to Redis.
+        "more connections than file descriptors",
+        idle,
+        QUIET,
+        may=WAITED,
+        through=lambda _: ["prlimit", "--nofile=128"],
+        shows="sum(increase(http_connections_dropped_total[1m])) > 1000",
+    ),
+    Line("50 requests at once on each connection", pipelined, QUIET, may=WAITED),
     Line("visitors leave before the answer", visitors_leave, QUIET, may=WAITED),
     *VERSIONS,
 ]

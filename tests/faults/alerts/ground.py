@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
 from dev.valkey import LOOPBACK
 from tests.alerts.scenario import QUIET, Bells
+from tests.conftest import SentinelServer
 from tests.faults.alerts.pods import Pod, sources
 from tests.faults.alerts.prometheus import Prometheus
 from tests.faults.service.products import valkey
 from tests.faults.service.redis_proxy import RedisProxy
-from tests.faults.service.redis_servers import Server
+from tests.faults.service.redis_servers import ClusterNode, Server
 from tests.visitors import Visit
 
 FIRST_VISITS = 40
+AnyServer = TypeVar("AnyServer", bound=Server)
 Strike: TypeAlias = Callable[["Ground"], Iterator[None]]
 """Breaks something, yields, and mends it."""
 
@@ -47,6 +49,10 @@ class Line:
     """What is to be there before visitors come."""
     change: Callable[[Path], None] | None = None
     """What the pods' sources become."""
+    servers: Callable[["Ground"], Mapping[str, object]] | None = None
+    """Starts further servers of Redis, and tells the settings by which pods reach them without a relay."""
+    through: Callable[[Path], list[str]] = lambda _: []
+    """The command that starts a pod in its own place; it is given a folder."""
 
 
 class Ground:
@@ -63,6 +69,8 @@ class Ground:
         """Of each pod, the folder of its password's file."""
         self.others: list[Server] = []
         """Further servers of Redis."""
+        self._reach: Mapping[str, object] = {}
+        """By which settings pods reach them."""
         self.left: list[Visit] = []
         """What visitors met of pods that are gone."""
         self._is_open = False
@@ -72,6 +80,8 @@ class Ground:
         try:
             self.server.start()
             self._stack.callback(self.server.stop)
+            if self.line.servers is not None:
+                self._reach = self.line.servers(self)
             for _ in range(self.line.pods):
                 self.add_pod()
         except BaseException:
@@ -89,7 +99,7 @@ class Ground:
         self._stack.enter_context(relay)
         secrets = self.folder / f"secrets-{number}"
         secrets.mkdir()
-        where = {"REDIS_HOST": LOOPBACK, "REDIS_PORT": relay.port, "SECRETS_DIR": secrets}
+        reach = self._reach or {"REDIS_HOST": LOOPBACK, "REDIS_PORT": relay.port}
         change = change or self.line.change
         of = {}
         if change is not None:
@@ -97,9 +107,10 @@ class Ground:
             change(of["folder"])
         pod = Pod(
             f"shop-{number}",
-            where | dict(self.line.settings) | settings,
+            {"SECRETS_DIR": secrets, **reach, **self.line.settings, **settings},
             visitors=self.line.visitors,
             every=self.line.every,
+            through=self.line.through(self.folder),
             **of,
         )
         self._stack.callback(pod.close)
@@ -146,11 +157,27 @@ class Ground:
 
     def more_server(self, *arguments: str) -> Server:
         """Another Redis."""
-        server = Server(self.folder / "other-redis", valkey(), *arguments)
+        return self.started(Server(self._next_folder(), valkey(), *arguments))
+
+    def more_node(self) -> ClusterNode:
+        """A node of a Cluster."""
+        return self.started(ClusterNode(self._next_folder(), valkey()))
+
+    def more_sentinel(self, *lines: str) -> SentinelServer:
+        """One that watches the first Redis."""
+        sentinel = SentinelServer(self.folder / "sentinel", self.server.port, *lines, binary=valkey().binary)
+        sentinel.start()
+        self._stack.callback(sentinel.stop)
+        return sentinel
+
+    def started(self, server: AnyServer) -> AnyServer:
         server.start()
         self._stack.callback(server.stop)
         self.others.append(server)
         return server
+
+    def _next_folder(self) -> Path:
+        return self.folder / f"redis-{len(self.others) + 2}"
 
 
 @contextmanager

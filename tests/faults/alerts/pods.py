@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from http.client import HTTPException
@@ -41,11 +41,13 @@ class Pod:
         *,
         visitors: int,
         every: float,
+        through: Sequence[str] = (),
         folder: Path = ROOT,
     ) -> None:
         self.name = name
         self.admin_port = free_port()
         self._folder = folder
+        self._through = through
         self._settings = {
             "PORT": free_port(),
             "ADMIN_PORT": self.admin_port,
@@ -68,7 +70,12 @@ class Pod:
         self.service = self._start()
 
     def _start(self) -> Service:
-        service = Service(settings=self._settings, folder=self._folder, patience=STARTUP_SECONDS)
+        service = Service(
+            settings=self._settings,
+            through=self._through,
+            folder=self._folder,
+            patience=STARTUP_SECONDS,
+        )
         self._stack.callback(service.close)
         return service
 

@@ -4,6 +4,7 @@ from tests.service import Service
 from tests.visitors import COUNT
 
 VISIT = COUNT.encoded()
+LAST_VISIT = VISIT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 MALFORMED = (
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
     b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",

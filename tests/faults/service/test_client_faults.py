@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.faults.service.clients import MALFORMED, VISIT, send_and_forget
+from tests.faults.service.clients import LAST_VISIT, MALFORMED, VISIT, send_and_forget
 from tests.faults.service.conftest import StartLine
 from tests.faults.service.evidence import Evidence, refusals, requests
 from tests.faults.service.line import resident
@@ -19,7 +19,6 @@ from tests.visitors import PAGE, Visit
 pytestmark = pytest.mark.any_product
 
 IDLE_CONNECTIONS = 10_000
-LAST_VISIT = VISIT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 LONGEST_ANSWER = 2
 """Seconds, as REQUEST_TIMEOUT: nobody who means well waits so long for what others do."""
 ABORTIVE = b"\1\0\0\0\0\0\0\0"
