@@ -113,7 +113,7 @@ VERSIONS = [
     # Soon nobody finds a place any more, so nobody is counted either.
     deployed("places-leak", FAILED | bells("CounterStandsStill page"), MAX_IN_FLIGHT=50),
     replace(
-        # The first that counts is the only one that may: with the other visitors wait until they are given up.
+        # The first that counts is the only one that may: at the other, visitors wait until they are given up.
         deployed("only-the-first-pod-counts", FAILED | bells("RedisRefuses ticket"), pods=2),
         may=WAITED,
         slower=REQUEST_TIMEOUT + STARTING,
