@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Build, push and deploy the service beside its Redis: ./deploy.sh --help
 set -Eeuo pipefail
-export LC_ALL=C
+# Nobody's preferences of kubectl: it would ask a person before it deletes.
+export LC_ALL=C KUBERC=off
 
 # macOS ships 3.2, which parses this file and no other.
 if [ "${BASH_VERSINFO[0]}" -lt 4 ] || { [ "${BASH_VERSINFO[0]}" -eq 4 ] && [ "${BASH_VERSINFO[1]}" -lt 4 ]; }; then

@@ -57,7 +57,7 @@ set_option() {
   [ -n "$variable" ] || refuse option "$1" "those of ./deploy.sh --help"
   [ $# -eq 2 ] || refuse "$1" nothing "a value after it"
   case $1 in
-    --rollback-to) set_action rollback ;;
+    --rollback-to) [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || refuse "$1" "$2" "the number of a revision" && set_action rollback ;;
     --values | --redis-values | --ca) [ -z "$2" ] || { [ -r "$2" ] && [ ! -d "$2" ]; } || refuse "$1" "$2" "a file that can be read" ;;
   esac
   printf -v "$variable" '%s' "$2"
@@ -125,11 +125,11 @@ check_options() {
   [[ $timeout =~ ^[1-9][0-9]{0,4}$ ]] || refuse --timeout "$timeout" "whole seconds, 1 to 99999"
   [[ -z $ingress_address || $ingress_address =~ ^$address(,$address)?$ ]] ||
     refuse --ingress "$ingress_address" "HOST:PORT, or HOST:PORT,HOST:PORT with that for TLS"
-  [[ -z $rollback_revision || $rollback_revision =~ ^[1-9][0-9]{0,8}$ ]] || refuse --rollback-to "$rollback_revision" "the number of a revision"
   [[ -z $platform || $platform =~ ^linux/[a-z0-9]+(/v[0-9]+)?$ ]] || refuse --platform "$platform" "linux/ARCH, as linux/arm64"
   for name in ${!DEPLOY_@}; do
     case $name in
-      *_SECONDS) [[ ${!name} =~ ^[0-9]{0,5}$ ]] || refuse "$name" "${!name}" "whole seconds" ;;
+      # Bash reads 08 as an octal number.
+      *_SECONDS) [[ ${!name} =~ ^(0|[1-9][0-9]{0,4})?$ ]] || refuse "$name" "${!name}" "whole seconds, 0 to 99999" ;;
       DEPLOY_SLOWEST_ANSWER) [[ ${!name} =~ ^([0-9]+(\.[0-9]+)?)?$ ]] || refuse "$name" "${!name}" "seconds" ;;
     esac
   done

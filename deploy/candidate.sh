@@ -43,7 +43,7 @@ candidate_is_wanted() {
 pods_of() { deployment_of "$1" | sed -n '/^  template:/,$p' && sed -n '/^kind: ExternalSecret/,/^---/p' "$1"; }
 
 make_candidate() {
-  local deadline=$((SECONDS + suspect_seconds))
+  local deadline=$((SECONDS + suspect_seconds)) why
   # Should this deploy be killed, the cluster ends it.
   render_candidate candidate --set "candidate.enabled=true,candidate.seconds=$((timeout + 600))"
   # No pod can be made without its ServiceAccount. It names its release, so that Helm takes it over.
@@ -59,12 +59,20 @@ make_candidate() {
     must_ask delete networkpolicies "$project-candidate" --ignore-not-found
   fi
   candidate_made=yes
-  until try_ask create -f "$work/candidate.yaml" -o name || grep -q AlreadyExists "$work/error"; do
-    if ! grep -q 'exceeded quota' "$work/error"; then
-      fail 3 "the candidate cannot be made: $(last_words)" "nothing was changed; mend it, or deploy without it: --no-candidate"
+  until try_ask create -f "$work/candidate.yaml" -o name; do
+    why=$(last_words)
+    case $why in
+      # A first try whose reply was lost made it. One that was left and removed may still be there, or in a quota's count.
+      *AlreadyExists*)
+        must_ask get pod "$project-candidate" --ignore-not-found -o jsonpath='{.metadata.deletionTimestamp}'
+        if [ -z "$reply" ]; then return; fi
+        ;;
+      *'exceeded quota'*) if [ "$SECONDS" -ge "$deadline" ]; then no_room "$why"; fi ;;
+      *) deadline=0 ;;
+    esac
+    if [ "$SECONDS" -ge "$deadline" ]; then
+      fail 3 "the candidate cannot be made: $why" "nothing was changed; mend it, or deploy without it: --no-candidate"
     fi
-    # For a moment a quota may still count one that was left and removed.
-    if [ "$SECONDS" -ge "$deadline" ]; then no_room "$(last_words)"; fi
     run sleep 1
   done
 }

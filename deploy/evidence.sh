@@ -31,8 +31,6 @@ save_evidence() {
 }
 
 # saved FILE COMMAND...: what cannot be had is no reason to stop, and leaves no file.
-saved() {
-  run "${@:2}" 2>"$work/error" >"$evidence/$1" || rm -f "$evidence/$1"
-}
+saved() { run "${@:2}" 2>"$work/error" >"$evidence/$1" || rm -f "$evidence/$1"; }
 
 masked() { awk -f "$root/deploy/masked.awk"; }

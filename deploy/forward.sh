@@ -7,8 +7,9 @@ start_forward() {
   local ticks
   stop_forward
   : >"$work/forward"
+  forward=after:${!-}
   kubectl --context "$context" --namespace "$1" port-forward --address 127.0.0.1 "$2" ":$3" \
-    >"$work/forward" 2>"$work/forward-error" 9>&- &
+    >"$work/forward" 2>"$work/forward-error" 3>&- 5>&- 9>&- &
   forward=$!
   for ((ticks = 0; ticks < 100; ticks++)); do
     forward_address=$(sed -n 's/^Forwarding from \([^ ]*\) .*/\1/p' "$work/forward" | head -n 1)
@@ -22,6 +23,6 @@ start_forward() {
 }
 
 stop_forward() {
-  [ -z "$forward" ] || { kill "$forward" && wait "$forward"; } 2>/dev/null || true
+  stop_process "$forward"
   forward=''
 }

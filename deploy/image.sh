@@ -82,7 +82,8 @@ transfer() {
   local advice="check the registry and that you are logged in ($container_tool login ${image_name%%/*}); nothing was deployed"
   if run "$container_tool" "$@" >"$work/transfer" 2>&1; then return; fi
   tell '%s\n' "$(sed 's/^/       | /' "$work/transfer")"
-  if grep -Eqi 'immutable|already exists' "$work/transfer"; then
+  # Of a layer that is there docker says so, too.
+  if tail -n 1 "$work/transfer" | grep -Eqi 'immutable|already exists'; then
     advice="the registry never overwrites a tag: use another one, or deploy what it holds: --no-build; nothing was deployed"
   fi
   fail 4 "$container_tool $1 $image_name:$image_tag failed: $(tail -n 1 "$work/transfer")" "$advice"

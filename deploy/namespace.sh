@@ -53,13 +53,7 @@ inhabitants() {
   fields='{range .items[*]}{.kind}/{.metadata.name} {.metadata.labels.app\.kubernetes\.io/instance}'
   fields+=' {.metadata.labels.deploy/project} {.metadata.labels.owner}/{.metadata.labels.name}{"\n"}{end}'
   "${kubectl[@]}" get "${kinds%,}" -o jsonpath="$fields" 2>>"$work/unseen" |
-    awk -v project="$project" '
-      $1 == "ConfigMap/kube-root-ca.crt" || $1 == "ServiceAccount/default" { next }
-      $1 == "Lease/" project "-deploy" || $1 == "ConfigMap/" project "-deploy" { next }
-      index($0, " " project " ") || index($0, " " project "-redis ") { next }
-      $NF == "helm/" project || $NF == "helm/" project "-redis" { next }
-      NF { print $1 }
-    ' || true
+    awk -v project="$project" -f "$root/deploy/inhabitants.awk" || true
   sed -E '/^Warning:|^No resources/d; /^[^,]*metrics\.k8s\.io[^,]*(, [^,]*metrics\.k8s\.io[^,]*)*$/d; s/^Error from server \(Forbidden\): ([^ ]*) is forbidden.*/\1/; s/^/unknown\//' "$work/unseen"
 }
 

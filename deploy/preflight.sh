@@ -42,6 +42,8 @@ check_container_tool() {
   container_tool=${container_tool##*/}
   try_once "$container_tool" version ||
     fail 3 "the $container_tool daemon does not answer: $(last_words)" "start it, then run the same command again"
+  # It may go by docker's name.
+  if [[ $reply == *Podman* ]] && command -v podman >/dev/null; then container_tool=podman; fi
 }
 
 check_context() {
@@ -86,10 +88,7 @@ check_api() {
 check_rights() {
   local missing group resource subresource
   {
-    # A kind's plural is English.
-    { cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null || true; } | awk '
-      /^apiVersion: / { group = $2 ~ "/" ? $2 : ""; sub("/.*", "", group) }
-      /^kind: / { kind = tolower($2); if (kind ~ /[^a]y$/) sub("y$", "ie", kind); sub("ss$", "sse", kind); print group "/" kind "s" }'
+    { cat "$work/$project.yaml" "$work/$redis_release.yaml" 2>/dev/null || true; } | awk -f "$root/deploy/resources.awk"
     printf '/secrets\ncoordination.k8s.io/leases\n'
     [ "$candidate" = no ] || printf '/pods\n/pods/portforward\n'
   } | sort -u | while IFS=/ read -r group resource subresource; do

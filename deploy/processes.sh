@@ -7,6 +7,7 @@ child='' work=''
 # the child that renews the lock that this process lives.
 run() {
   local status=0
+  child=after:${!-}
   "$@" <&0 9>&- &
   child=$!
   wait "$child" || status=$?
@@ -14,9 +15,18 @@ run() {
   return "$status"
 }
 
-stop_child() {
-  if [ -n "$child" ] && kill -TERM "$child" 2>/dev/null; then wait "$child" 2>/dev/null || true; fi
-  child=''
+# stop_process ID: end a child. «after:ID» is the one that was about to be started after that one. A TERM that comes
+# before its program begins is lost, so it is sent again; and one that does not end in ten seconds is killed.
+stop_process() {
+  local id=$1 ticks
+  case $id in '' | "after:${!-}") return ;; after:*) id=$! ;; esac
+  for ((ticks = 0; ticks < 500; ticks++)); do
+    kill -0 "$id" 2>/dev/null || break
+    if [ $((ticks % 50)) -eq 0 ]; then kill -TERM "$id" 2>/dev/null || true; fi
+    sleep 0.02
+  done
+  if [ "$ticks" -eq 500 ]; then kill -KILL "$id" 2>/dev/null || true; fi
+  wait "$id" 2>/dev/null || true
 }
 
 on_bug() {
@@ -31,7 +41,8 @@ on_bug() {
 
 interrupted() {
   trap '' INT TERM HUP USR1
-  stop_child
+  stop_process "$child"
+  child=''
   fail "$1" "$2" "$(way_on)"
 }
 
@@ -48,7 +59,7 @@ changing=''
 # What a person does after the deploy ended in the middle depends on how far it had come.
 way_on() {
   case $current_step/$changing in
-    rollback/"$project") echo "the rollback may be half-way; finish it: $(this_project --rollback)" ;;
+    rollback/"$project") echo "the rollback may be half-way; finish it: $(this_project "--rollback${rollback_revision:+-to $rollback_revision}")" ;;
     uninstall/*) echo "it may be half-way; run the same command again to finish" ;;
     */) echo "what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}" ;;
     */"$project")
@@ -69,7 +80,7 @@ on_exit() {
     status=130 outcome_message="interrupted in the step «$current_step»" outcome_advice=$(way_on)
     (fail "$status" "$outcome_message" "$outcome_advice")
   fi
-  stop_child
+  stop_process "$child"
   stop_forward
   leave_no_candidate
   document=$(outcome "$status" 2>/dev/null)

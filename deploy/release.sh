@@ -121,12 +121,13 @@ upgrade_release() {
 
 # apply_failed RELEASE REVISION: Helm may have applied a part of it before it failed.
 apply_failed() {
-  local release=$1 before=$2 reason
-  reason="helm could not apply $release: $(last_words 3)"
+  local release=$1 before=$2 reason away
+  reason="helm could not apply $release: $(last_words 3)" away=$(is_unreachable && echo yes || true)
   read_revisions "$release"
   case $reason in *'another operation'*) fail 10 "$reason" "somebody else changes $release right now: $(this_project --history)" ;; esac
   if [ "${newest[$release]}" = "$before" ]; then
-    unset 'changes[-1]' && made_revisions=''
+    unset 'changes[-1]' && made_revisions='' changing=''
+    if [ -n "$away" ]; then fail 3 "$reason" "$(way_on)"; fi
     fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
   fi
   release_failed "$release" 6 "$reason"
@@ -140,6 +141,7 @@ recover_pending() {
   # An installation that failed half-way may serve all the same.
   case $state in pending-upgrade | pending-rollback) target=${target:-$(newest_of "$release" '.*' "${newest[$release]}")} ;; esac
   note "$release was left $state by a deploy that ended in the middle: recovering"
+  changing=$release
   if [ -n "$target" ]; then
     roll_back "$release" "$target" ||
       fail 10 "$release is $state and cannot be rolled back to revision $target: $(last_words 3)" "$advice"

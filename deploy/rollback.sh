@@ -54,11 +54,17 @@ mark_copy() {
   case " ${verified[$1]} " in *" $2 "*) mark_verified "$1" "${newest[$1]}" "$(origin_of "$1" "$2")" ;; esac
 }
 
-# --rollback: to the verified revision before the one that runs, or to the one that --rollback-to names.
+# --rollback: to the verified revision before the one that runs, or to the one that --rollback-to names. One that was
+# rolled back to and not verified is a rollback that ended half-way: it is finished.
 rollback_service() {
   local target=$rollback_revision
   check_nobody_paused_it
   read_revisions "$project"
+  if [ -z "$target" ] && [ -n "${newest[$project]}" ] && [ "${newest[$project]}" != "$(last_verified "$project")" ]; then
+    must_helm history "$project" --max 1 -o json
+    target=$(sed -n 's/.*"description": *"Rollback to \([0-9]*\)".*/\1/p' <<<"$reply")
+    [[ " ${verified[$project]} " == *" ${target:-none} "* ]] || target=''
+  fi
   if [ -z "$target" ]; then target=$(verified_before "$project"); fi
   [[ " ${verified[$project]} " == *" ${target:-none} "* ]] ||
     fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \

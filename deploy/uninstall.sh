@@ -20,6 +20,7 @@ uninstall_releases() {
       continue
     fi
     check_lock
+    changing=$release
     uninstall_release "$release" || fail 10 "helm could not uninstall $release: $(last_words 3)" "run the same command again"
     changes+=("$release")
     note "uninstalled $release"

@@ -97,6 +97,7 @@ rollout_line() {
 
 # old_pods_remain: of the release that was observed last; they end after they were replaced, and answer until then.
 old_pods_remain() {
-  [ -n "$new_pods" ] && try_once "${kubectl[@]}" get pods -o name \
-    -l "app.kubernetes.io/instance=$project,pod-template-hash,pod-template-hash!=$new_pods" && [ -n "$reply" ]
+  if [ -z "$new_pods" ]; then return 1; fi
+  try_once "${kubectl[@]}" get pods -o name -l "app.kubernetes.io/instance=$project,pod-template-hash,pod-template-hash!=$new_pods" || return 0
+  [ -n "$reply" ]
 }

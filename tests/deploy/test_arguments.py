@@ -112,6 +112,8 @@ REFUSED = [
     ("--timeout", [*GOOD, "--timeout"]),
     ("--ingress", [*GOOD, "--ingress", "127.0.0.1"]),
     ("--platform", [*GOOD, "--platform", "amd64"]),
+    ("--rollback-to", ["visits", "--rollback-to", ""]),
+    ("--rollback-to", ["visits", "--rollback-to", "0"]),
     ("--namespace", [*GOOD, "--namespace", "kube-system"]),
     ("--values", [*GOOD, "--values", "/no/such/file"]),
     ("--redis-values", [*GOOD, "--redis-values", "/no/such/file"]),
@@ -228,6 +230,19 @@ def test_seconds_that_are_none_are_refused_before_anything(name: str, tools: Pat
     """After the release, bash ends the whole script at the first sum with them: no rollback, no words."""
     done = deploy(GOOD, tools, **{f"DEPLOY_{name}": "45s"})
     assert done.returncode == 2, done
+
+
+def test_nobodys_preferences_of_kubectl_count(tools: Path, tmp_path: Path) -> None:
+    """With one it asks a person before it deletes, and takes no answer for no."""
+    kubectl = tools / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\necho "kuberc $KUBERC" >>"{tmp_path}/started"\nexit 1\n')
+    deploy(GOOD, tools, KUBERC=str(tmp_path / "kuberc"))
+    assert set((tmp_path / "started").read_text().splitlines()) >= {"kuberc off"}
+
+
+@pytest.mark.parametrize(("seconds", "status"), [("08", 2), ("010", 2), ("0", 3), ("99999", 3), ("", 3)])
+def test_seconds_are_no_octal_numbers(seconds: str, status: int, tools: Path) -> None:
+    assert deploy(GOOD, tools, DEPLOY_SMOKE_SECONDS=seconds).returncode == status
 
 
 @pytest.mark.parametrize(

@@ -141,11 +141,29 @@ def test_no_node_for_the_candidate_is_not_its_fault(shell: Shell) -> None:
     ],
 )
 def test_a_candidate_that_cannot_be_made(error: str, status: int, why: str, shell: Shell) -> None:
-    shell.stub("kubectl", {"create": failure(error), "delete networkpolicies": ""})
+    shell.stub("kubectl", {"create": failure(error), "delete networkpolicies": "", "get pod": ""})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n")
     done = shell.run("render_candidate() { :; }; make_candidate", *FILES)
     assert done.status == status, done
     assert why in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [(["2026-01-01T00:00:00Z", ""], 0), ("2026-01-01T00:00:00Z", 3)],
+    ids=["goes", "stays"],
+)
+def test_one_that_is_still_ending_is_not_tested_in_its_place(
+    ends: str | list[str | Reply], status: int, shell: Shell
+) -> None:
+    """A finalizer may keep the pod of an earlier deploy."""
+    shell.no_sleep()
+    there = failure("Error from server (AlreadyExists): object is being deleted: pods already exists")
+    shell.stub("kubectl", {"create": there, "delete networkpolicies": "", "get pod": ends})
+    (shell.work / "shop.yaml").write_text("kind: Deployment\n")
+    done = shell.run("render_candidate() { :; }; suspect_seconds=1; make_candidate", *FILES)
+    assert done.status == status, done
+    assert len(shell.calls("kubectl", "create")) > 1
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_what_is_named_by_its_digest_is_neither_built_nor_pulled(shell: Shell) -
     ("error", "advice"),
     [
         ("denied: requested access to the resource is denied", "docker login registry.test:5000"),
+        ("5f70bf18a086: Layer already exists\nunauthorized: authentication required", "docker login"),
         ("tag invalid: The image tag '1.0' already exists and is immutable", "--no-build"),
     ],
 )

@@ -140,7 +140,8 @@ def test_a_rollback_that_does_not_come_up_has_an_outcome(call: str, shell: Shell
         },
     )
     revisions = {f"get values shop --revision {one}": VALUES.format(one) for one in (1, 2, 3)}
-    shell.stub("helm", {**revisions, "get manifest": "kind: Deployment\n  replicas: 3\n", "rollback": ""})
+    manifest = "kind: Deployment\n  replicas: 3\n"
+    shell.stub("helm", {**revisions, "get manifest": manifest, "history": "[]", "rollback": ""})
     done = shell.run(
         f"{PARTS}\nset_traps\nread_revisions shop\n{call}",
         *FILES,

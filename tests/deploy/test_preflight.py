@@ -113,6 +113,19 @@ ASKED = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("says", "tool"),
+    [
+        ("Client: Docker Engine - Community", "docker"),
+        ("Client:       Podman Engine\nVersion: 5.4.2", "podman"),
+    ],
+)
+def test_podman_is_known_by_docker_s_name_too(says: str, tool: str, shell: Shell) -> None:
+    """It does not print what it pushed, so it is asked for that in a file."""
+    shell.stub("docker", {"version": says})
+    assert shell.says('check_container_tool; echo "$container_tool"', "preflight") == tool
+
+
 def test_the_rights_are_of_what_is_rendered(shell: Shell) -> None:
     rendered(shell, "both", KINDS)
     (shell.work / "shop-redis.yaml").write_text("apiVersion: apps/v1\nkind: StatefulSet\n")

@@ -1,5 +1,6 @@
 """Signals, what is cleaned up, and what a person is told to do after an end in the middle."""
 
+import os
 import signal
 import subprocess
 import time
@@ -84,6 +85,38 @@ def test_a_signal_acts_at_once_and_leaves_nothing(
     assert len(shell.calls("kubectl", "delete pod")) == 1, "the candidate is removed"
 
 
+@pytest.mark.parametrize(
+    ("started", "start"), [("child", "run {}"), ("forward", "start_forward other pod/it http")]
+)
+def test_a_signal_ends_a_child_that_is_just_being_started(started: str, start: str, shell: Shell) -> None:
+    """It comes when the child runs, and its number is not known yet."""
+    endless = f"sleep 60.{os.getpid()}"
+    shell.script("kubectl", f"#!/bin/sh\nexec {endless}\n")
+    between = f"trap 'case $BASH_COMMAND in {started}=*!) trap - DEBUG; kill -TERM $$ ;; esac' DEBUG"
+    done = shell.run(f"sleep 0 & wait; set_traps; set -T; {between}\n{start.format(endless)}", *FILES)
+    assert done.status == 143, done
+    assert subprocess.run(["pgrep", "-fx", endless], capture_output=True, text=True).stdout == ""  # noqa: PLW1510
+
+
+def test_a_signal_that_its_child_did_not_hear_is_sent_again(shell: Shell) -> None:
+    """As one that comes after the fork, and before the program begins."""
+    deaf = "trap 'trap - TERM' TERM; while :; do sleep 0.1; done"
+    began = time.monotonic()
+    done = shell.run('bash -c "$deaf" & id=$!; sleep 0.3; stop_process "$id"; kill -0 "$id"', deaf=deaf)
+    assert "No such process" in done.stderr, done
+    assert 1 < time.monotonic() - began < 9
+
+
+def test_a_child_that_never_hears_is_killed(shell: Shell) -> None:
+    deaf = "trap '' TERM; while :; do sleep 0.1; done"
+    done = shell.run('bash -c "$deaf" & id=$!; sleep 0.3; stop_process "$id"; kill -0 "$id"', deaf=deaf)
+    assert "No such process" in done.stderr, done
+
+
+def test_nothing_is_ended_in_place_of_a_child_that_was_not_started(shell: Shell) -> None:
+    assert shell.says('sleep 5 & stop_process "after:$!"; kill -0 "$!" && echo runs; kill "$!"') == "runs"
+
+
 def test_an_interrupt_of_which_bash_lost_the_trap_is_told_as_one(shell: Shell) -> None:
     """Once in some hundred times Bash 5.2 ends so: "interrupt trap: line 2: unexpected EOF", status 2."""
     done = shell.run("set_traps; current_step=build; exit 2", *FILES)
@@ -129,6 +162,14 @@ def test_a_child_does_not_hold_the_locks_pipe(shell: Shell) -> None:
     """Its end would not be the deploy's end then."""
     call = """exec 9>"$work/pipe"; run bash -c '{ : >&9; } 2>/dev/null && echo open || echo closed'"""
     assert shell.says(call) == "closed"
+
+
+def test_a_port_forward_does_not_hold_what_the_deploy_writes_to(shell: Shell) -> None:
+    """Whoever reads the deploy's output to its end would wait for a port-forward that outlived it."""
+    look = 'for number in 3 5 9; do { : >&"$number"; } 2>/dev/null && echo "holds $number" >&2; done'
+    shell.script("kubectl", f"#!/bin/bash\n{look}\nexit 1\n")
+    call = 'exec 9>"$work/pipe"; start_forward other pod/it http || cat "$work/forward-error"'
+    assert shell.says(call, *FILES) == ""
 
 
 def test_redis_that_changed_is_not_called_unchanged(shell: Shell) -> None:

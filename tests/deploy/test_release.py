@@ -90,8 +90,11 @@ def test_an_api_server_that_was_away_is_asked_again(shell: Shell) -> None:
 
 
 def test_it_is_asked_three_times_and_no_more(shell: Shell) -> None:
-    """Each try may leave a failed revision, and Helm keeps ten."""
-    assert applied(shell, AWAY).status == 6
+    """Each try may leave a failed revision, and Helm keeps ten. Nobody's values are wrong."""
+    done = applied(shell, AWAY)
+    assert done.status == 3
+    assert "what runs in the cluster was not changed" in done.stderr
+    assert "correct the values" not in done.stderr
     assert len(shell.calls("helm", "upgrade")) == 3
 
 
@@ -196,6 +199,16 @@ def test_helm_refusing_because_somebody_elses_is_under_way_undoes_nothing(shell:
     busy = failure("Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress")
     done = applied(shell, busy, history=["4 d deployed\n", "4 d deployed\n5 e pending-upgrade\n"])
     assert "failed" not in done.stdout, "release_failed rolls back what they are doing"
+
+
+def test_an_end_after_a_recovery_is_not_called_unchanged(shell: Shell) -> None:
+    refused = failure("error: the server has refused")
+    shell.stub(
+        "kubectl",
+        {"get secrets": ["3 c deployed\n4 d pending-upgrade\n", refused], "get configmap": "3/c"},
+    )
+    call = "roll_back() { :; }; read_revisions shop; recover_pending shop"
+    assert shell.run(call, *FILES).status == 10
 
 
 def test_pods_of_an_install_that_failed_half_way_are_not_uninstalled(shell: Shell) -> None:

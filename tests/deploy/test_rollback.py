@@ -23,6 +23,7 @@ def rolled_back(
     history: str | list[str | Reply],
     entries: str | list[str | Reply],
     paused: object = "false/3",
+    described: object = "Upgrade complete",
     **more: object,
 ) -> Done:
     shell.stub(
@@ -36,7 +37,9 @@ def rolled_back(
         },
     )
     revisions = {f"get values shop --revision {one}": VALUES.format(one) for one in (1, 2, 3)}
-    shell.stub("helm", {**revisions, "get manifest": "kind: Deployment\n  replicas: 3\n", "rollback": ""})
+    newest = f'[{{"revision":3,"status":"deployed","description":"{described}"}}]\n'
+    manifest = "kind: Deployment\n  replicas: 3\n"
+    shell.stub("helm", {**revisions, "get manifest": manifest, "history": newest, "rollback": ""})
     variables = {"lock_identity": "me", "redis_release": "shop-redis", "base_url": "new.test", **more}
     return shell.run(f"{PARTS}\n{call}", *FILES, **variables)
 
@@ -142,6 +145,22 @@ def test_rollback_goes_back_each_time(
     assert done.status == 0, done
     assert [call.split()[2] for call in shell.calls("helm", "rollback")] == [target]
     assert f"smoke host-{target}.test sha256:{target} serving" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("described", "target"),
+    [
+        # From 2 it went back to 1, and was interrupted before that was verified: it is finished.
+        ("Rollback to 1", "1"),
+        # What was never verified is left for the one before.
+        ("Rollback to 9", "2"),
+        ("shop:1.0 0123456789ab by me", "2"),
+    ],
+)
+def test_a_rollback_that_ended_half_way_is_finished(described: str, target: str, shell: Shell) -> None:
+    done = rolled_back(shell, "rollback_service", VERIFIED, "1/a 2/b", described=described)
+    assert done.status == 0, done
+    assert [call.split()[2] for call in shell.calls("helm", "rollback")] == [target]
 
 
 @pytest.mark.parametrize(("entries", "asked"), [("3/c", ""), ("", ""), ("1/a 3/c", "2"), ("1/a 3/c", "9")])

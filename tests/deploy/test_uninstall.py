@@ -73,7 +73,7 @@ def test_the_namespace_stays_when_anything_foreign_or_unseen_is_in_it(
 
 @pytest.mark.parametrize(
     ("said", "status"),
-    [("", 0), (failure("Error from server (Forbidden): externalsecrets"), 0), (failure(AWAY), 3)],
+    [("", 0), (failure("Error from server (Forbidden): externalsecrets"), 0), (failure(AWAY), 10)],
     ids=["there or not", "no right, so it made none", "away"],
 )
 def test_what_a_killed_deploy_took_from_a_store_goes_too(

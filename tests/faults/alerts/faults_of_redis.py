@@ -38,8 +38,14 @@ def cut_off(ground: Ground) -> Iterator[None]:
     ground.relays[-1].restore()
 
 
+def patient(ground: Ground) -> Redis:
+    """A client that waits for a script, however long that takes."""
+    return Redis(port=ground.server.port, socket_timeout=None)
+
+
 def fill(ground: Ground) -> None:
-    ground.server.run("EVAL", FILL, 0)
+    with patient(ground) as client:
+        client.execute_command("EVAL", FILL, 0)
     # While it reads them again it looks at its clients after every thousand commands.
     ground.server.arguments += ["--key-load-delay", "350"]
 
@@ -83,11 +89,7 @@ def cannot_persist(ground: Ground) -> Iterator[None]:
 def busy(ground: Ground) -> Iterator[None]:
     """Somebody's script does not end."""
     ground.server.run("CONFIG", "SET", "busy-reply-threshold", 100)
-    # It waits for the script, however long that takes.
-    with (
-        ThreadPoolExecutor(max_workers=1) as thread,
-        Redis(port=ground.server.port, socket_timeout=None) as somebody,
-    ):
+    with ThreadPoolExecutor(max_workers=1) as thread, patient(ground) as somebody:
         script = thread.submit(somebody.execute_command, "EVAL", "while true do end", 0)
         try:
             yield

@@ -1,6 +1,7 @@
 """Back on request: always to what was verified, never forward unless it is named; and the number of pods."""
 
 import json
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,20 @@ def test_back_and_back_again(installed: Deployment) -> None:
     with fault("--rollback-to a later revision", installed, 0, ":14.0.2 serves") as line:
         line.run = installed.run_script(name, "--rollback-to", newest)
     assert version(installed) == "14.0.2"
+
+
+def test_interrupted_and_again(installed: Deployment) -> None:
+    """It is finished. The version that it was to leave is the last verified one all the while."""
+    name = installed.project.name
+    for tag in ["16.0.0", "16.0.1"]:
+        installed.deploys(tag, "--no-candidate")
+    with fault("--rollback interrupted, and again", installed, 0, ":16.0.0 serves") as line:
+        first = installed.start_script(name, "--rollback")
+        first.await_line(f"deployment {name}: ")
+        first.interrupt(signal.SIGTERM)
+        assert first.wait() == 143, first.output
+        line.run = installed.run_script(name, "--rollback")
+    assert version(installed) == "16.0.0"
 
 
 def test_to_a_revision_that_was_not_verified(installed: Deployment) -> None:
