@@ -267,7 +267,7 @@ def test_a_digest_needs_no_docker(tools: Path, tmp_path: Path) -> None:
     bare.mkdir()
     for folder in path.split(os.pathsep):
         for program in Path(folder).iterdir() if Path(folder).is_dir() else []:
-            if program.name not in {"docker", "podman"} and not (bare / program.name).exists():
+            if program.name not in {"docker", "podman"} and not os.path.lexists(bare / program.name):
                 (bare / program.name).symlink_to(program)
     named = [f"visits@{DIGEST}", *GOOD[2:], "--context", "testing"]
     for arguments, missing in [
