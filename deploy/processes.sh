@@ -75,8 +75,8 @@ on_exit() {
   trap - ERR EXIT
   # Whatever cannot be cleaned up, the rest is. (In a trap, a bare `return` has the status from before the trap.)
   set +e
-  # A Ctrl-C while Bash reads a command substitution may end it with a complaint of its own in place of the trap.
-  if [ "$status/$outcome_message" = 2/ ]; then
+  # A Ctrl-C while Bash reads a command substitution may end it with a complaint of its own, or none, in place of the trap.
+  if [[ $status/$outcome_message =~ ^(2|130)/$ ]]; then
     status=130 outcome_message="interrupted in the step «$current_step»" outcome_advice=$(way_on)
     (fail "$status" "$outcome_message" "$outcome_advice")
   fi
