@@ -119,8 +119,8 @@ def test_nothing_is_ended_in_place_of_a_child_that_was_not_started(shell: Shell)
 
 @pytest.mark.parametrize("ends_with", [2, 130])
 def test_an_interrupt_of_which_bash_lost_the_trap_is_told_as_one(ends_with: int, shell: Shell) -> None:
-    """Once in some hundred times Bash 5.2 ends so: "interrupt trap: line 2: unexpected EOF", status 2; or with
-    130 and no word."""
+    """Once in some hundred times Bash 5.2 ends so: "interrupt trap: line 2: unexpected EOF", status 2; or
+    without a word, 130."""
     done = shell.run(f"set_traps; current_step=build; exit {ends_with}", *FILES)
     assert done.status == 130
     assert "interrupted in the step «build»\n       what runs in the cluster was not changed" in done.stderr
