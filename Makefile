@@ -89,7 +89,7 @@ bench: .venv/test ## Measure the counter (commands a visit, overload, memory, wh
 bench-http: .venv/test .venv-bench/done ## Measure this service beside its peers with equal duties: docs/speed.md (10 minutes; SHORT=1: two)
 	$(BIN)/python -m bench.http $(if $(SHORT),--short)
 
-faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names, one after another (some 95 minutes)
+faults-deploy: .venv/test .tools/done ## Every fault that deploy.sh must survive, on the cluster that KUBECONFIG names, one after another (two hours)
 	KEEP_TABLE=1 $(BIN)/python -m pytest tests/faults/deploy -v
 
 lock: .venv/lock ## Compile the pinned requirements from pyproject.toml (UPGRADE=1: to the newest versions)
