@@ -124,8 +124,11 @@ class ClientStream(Sending):
         self._writer = None
         self.connections.flushed(self.connection, writer)
         if self._unread:
-            self._reads_on_soon = True
-            asyncio.get_running_loop().call_soon(self._read_on)
+            self._read_soon()
+
+    def _read_soon(self) -> None:
+        self._reads_on_soon = True
+        asyncio.get_running_loop().call_soon(self._read_on)
 
     def _read_on(self) -> None:
         self._reads_on_soon = False
@@ -225,8 +228,7 @@ class ClientStream(Sending):
         else:
             self._after_content()
         if later and self._request is not None and not self._reads_on_soon:
-            self._reads_on_soon = True
-            asyncio.get_running_loop().call_soon(self._read_on)
+            self._read_soon()
 
     def _after_content(self) -> None:
         if self._parser.is_complete:

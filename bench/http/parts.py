@@ -27,26 +27,32 @@ PATIENCE = 10.0
 
 LOOP = "event loop and system: waiting, reading, writing"
 TORNADO = "Tornado: RequestHandler from its making to `finish`"
+TELEMETRY = "access line and metrics"
+COUNTING = "counting: batches, Redis' client"
+OWED = "what every handler owes: request id, client's address, headers"
+HANDLERS = "the handlers: page, document, negotiation"
+HTTP = "HTTP/1.1: parse a request, encode an answer"
+LIMITS = "limits, deadlines, drain"
 PARTS = (
     ("app/http/httptools_sending.py:send", LOOP),
     ("app/http/httptools_http1.py:data_received", LOOP),
-    ("app/telemetry/", "access line and metrics"),
-    ("app/server.py:record", "access line and metrics"),
-    ("prometheus_client/", "access line and metrics"),
-    ("app/counter/", "counting: batches, Redis' client"),
-    ("app/redis/", "counting: batches, Redis' client"),
-    ("/redis/", "counting: batches, Redis' client"),
-    ("app/handlers/base.py", "what every handler owes: request id, client's address, headers"),
-    ("app/http/request_id.py", "what every handler owes: request id, client's address, headers"),
-    ("app/http/client_address.py", "what every handler owes: request id, client's address, headers"),
-    ("app/http/policy.py", "what every handler owes: request id, client's address, headers"),
-    ("app/handlers/", "the handlers: page, document, negotiation"),
-    ("app/http/httptools_", "HTTP/1.1: parse a request, encode an answer"),
-    ("app/http/request", "HTTP/1.1: parse a request, encode an answer"),
-    ("app/http/response_header.py", "HTTP/1.1: parse a request, encode an answer"),
-    ("app/http/headers.py", "HTTP/1.1: parse a request, encode an answer"),
+    ("app/telemetry/", TELEMETRY),
+    ("app/server.py:record", TELEMETRY),
+    ("prometheus_client/", TELEMETRY),
+    ("app/counter/", COUNTING),
+    ("app/redis/", COUNTING),
+    ("/redis/", COUNTING),
+    ("app/handlers/base.py", OWED),
+    ("app/http/request_id.py", OWED),
+    ("app/http/client_address.py", OWED),
+    ("app/http/policy.py", OWED),
+    ("app/handlers/", HANDLERS),
+    ("app/http/httptools_", HTTP),
+    ("app/http/request", HTTP),
+    ("app/http/response_header.py", HTTP),
+    ("app/http/headers.py", HTTP),
     ("app/http/dispatch.py", TORNADO),
-    ("app/http/", "limits, deadlines, drain"),
+    ("app/http/", LIMITS),
     ("tornado/", TORNADO),
 )
 """The first that a place has in it is its part. A place that none of them has is its caller's."""

@@ -1,31 +1,37 @@
 """What may happen to a Redis with replicas, to a Cluster, and to the name by which pods find it."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-import pytest
 
 from dev.valkey import LOOPBACK
 from tests.alerts.scenario import QUIET, bells
 from tests.faults.alerts.faults_of_redis import FAILED, FAILURES, WAITED
 from tests.faults.alerts.ground import Ground, Line
-from tests.faults.service.redis_servers import ClusterNode, Server, add_replica, join, wait_for
+from tests.faults.service.hosts_file import (
+    NAME,
+    in_place_of_the_hosts_file,
+    knows_redis,
+    knows_redis_no_longer,
+)
+from tests.faults.service.redis_servers import (
+    ACTS_SOON,
+    ClusterNode,
+    Server,
+    add_replica,
+    await_watched,
+    join,
+    wait_for,
+)
 
-NAME = "redis.example"
-NAMED = f"{LOOPBACK} localhost {NAME}\n"
 MASTERS = 3
 
 
 def watched_by_sentinel(ground: Ground) -> Mapping[str, object]:
     """A master, its replica, and a Sentinel that acts soon."""
-    replica = ground.more_server("--replicaof", LOOPBACK, str(ground.server.port))
-    wait_for("in step", replica.is_in_step)
+    replica = ground.more_replica()
     wait_for("followed", ground.server.is_followed)
-    sentinel = ground.more_sentinel(
-        "sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000"
-    )
-    wait_for("watched", lambda: str(replica.port) in str(sentinel.run("SENTINEL", "REPLICAS", "mymaster")))
+    sentinel = ground.more_sentinel(*ACTS_SOON)
+    await_watched(replica, sentinel)
     return {"REDIS_SENTINELS": f"{LOOPBACK}:{sentinel.port}", "REDIS_SENTINEL_MASTER": "mymaster"}
 
 
@@ -79,10 +85,8 @@ def hosts(folder: Path) -> Path:
 
 
 def with_hosts_of_its_own(folder: Path) -> list[str]:
-    if os.geteuid() != 0:
-        pytest.skip("needs root for a hosts file of its own")
-    hosts(folder).write_text(NAMED)
-    return ["unshare", "--mount", "sh", "-c", f'mount --bind {hosts(folder)} /etc/hosts && exec "$@"', "sh"]
+    knows_redis(hosts(folder))
+    return in_place_of_the_hosts_file(hosts(folder))
 
 
 def by_name(ground: Ground) -> Mapping[str, object]:
@@ -90,10 +94,10 @@ def by_name(ground: Ground) -> Mapping[str, object]:
 
 
 def name_no_longer_resolves(ground: Ground) -> Iterator[None]:
-    hosts(ground.folder).write_text(f"{LOOPBACK} localhost\n")
+    knows_redis_no_longer(hosts(ground.folder))
     ground.server.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     yield
-    hosts(ground.folder).write_text(NAMED)
+    knows_redis(hosts(ground.folder))
 
 
 LINES = [

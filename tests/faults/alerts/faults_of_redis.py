@@ -196,11 +196,6 @@ def wrong_for_one(ground: Ground) -> Iterator[None]:
     file.write_text("first")
 
 
-def add_replica(ground: Ground) -> None:
-    replica = ground.more_server("--replicaof", LOOPBACK, str(ground.server.port))
-    wait_for("in step", replica.is_in_step)
-
-
 def one_asks_a_replica(ground: Ground) -> Iterator[None]:
     relay = ground.relays[-1]
     master = relay.target
@@ -277,6 +272,6 @@ LINES = [
         )
     ),
     for_one("one of two pods cannot reach Redis", cut_off, "RedisUnreachable"),
-    for_one("one of two pods asks a replica", one_asks_a_replica, "RedisRefuses", add_replica),
+    for_one("one of two pods asks a replica", one_asks_a_replica, "RedisRefuses", Ground.more_replica),
     for_one("one of two pods has an old password", wrong_for_one, "CredentialRefused", give_password),
 ]

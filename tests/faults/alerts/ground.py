@@ -15,7 +15,7 @@ from tests.faults.alerts.pods import Pod, sources
 from tests.faults.alerts.prometheus import Prometheus
 from tests.faults.service.products import valkey
 from tests.faults.service.redis_proxy import RedisProxy
-from tests.faults.service.redis_servers import ClusterNode, Server
+from tests.faults.service.redis_servers import ClusterNode, Server, wait_for
 from tests.visitors import Visit
 
 FIRST_VISITS = 40
@@ -155,13 +155,16 @@ class Ground:
         """Let a short fault go on for so long."""
         time.sleep(seconds)
 
-    def more_server(self, *arguments: str) -> Server:
-        """Another Redis."""
-        return self.started(Server(self._next_folder(), valkey(), *arguments))
+    def more_replica(self) -> Server:
+        """A replica of the first Redis, in step with it."""
+        arguments = ("--replicaof", LOOPBACK, str(self.server.port))
+        replica = self._started(Server(self._next_folder(), valkey(), *arguments))
+        wait_for("in step", replica.is_in_step)
+        return replica
 
     def more_node(self) -> ClusterNode:
         """A node of a Cluster."""
-        return self.started(ClusterNode(self._next_folder(), valkey()))
+        return self._started(ClusterNode(self._next_folder(), valkey()))
 
     def more_sentinel(self, *lines: str) -> SentinelServer:
         """One that watches the first Redis."""
@@ -170,7 +173,7 @@ class Ground:
         self._stack.callback(sentinel.stop)
         return sentinel
 
-    def started(self, server: AnyServer) -> AnyServer:
+    def _started(self, server: AnyServer) -> AnyServer:
         server.start()
         self._stack.callback(server.stop)
         self.others.append(server)

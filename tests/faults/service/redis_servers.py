@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import MovedError
 
 from dev.valkey import LOOPBACK, free_port
-from tests.conftest import ValkeyServer
+from tests.conftest import SentinelServer, ValkeyServer
 from tests.faults.service.processes import stop
 from tests.faults.service.products import Product
 from tests.service import eventually
@@ -111,6 +111,15 @@ class ClusterNode(Server):
         with self.client as client:
             info: dict[str, str] = client.cluster("info")
         return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == size
+
+
+ACTS_SOON = ("sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000")
+"""Lines of the configuration of a Sentinel that does."""
+
+
+def await_watched(replica: Server, sentinel: SentinelServer) -> None:
+    """Wait until a Sentinel knows this replica of its master."""
+    wait_for("watched", lambda: str(replica.port) in str(sentinel.run("SENTINEL", "REPLICAS", "mymaster")))
 
 
 def next_low_port() -> int:

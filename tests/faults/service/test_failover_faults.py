@@ -10,7 +10,15 @@ from tests.conftest import SentinelServer, StartService
 from tests.faults.service.conftest import MakeServer, StartLine
 from tests.faults.service.evidence import error_replies, failures, promotion, stops
 from tests.faults.service.products import Product
-from tests.faults.service.redis_servers import ClusterNode, Server, add_replica, join, wait_for
+from tests.faults.service.redis_servers import (
+    ACTS_SOON,
+    ClusterNode,
+    Server,
+    add_replica,
+    await_watched,
+    join,
+    wait_for,
+)
 from tests.visitors import READ, Visitors
 
 
@@ -27,10 +35,9 @@ def replica(server: Server, make_server: MakeServer) -> Server:
 @pytest.fixture
 def sentinel(product: Product, server: Server, replica: Server, tmp_path: Path) -> Iterator[SentinelServer]:
     """One that knows the replica and acts soon."""
-    lines = ["sentinel down-after-milliseconds mymaster 500", "sentinel failover-timeout mymaster 3000"]
-    sentinel = SentinelServer(tmp_path / "sentinel", server.port, *lines, binary=product.binary)
+    sentinel = SentinelServer(tmp_path / "sentinel", server.port, *ACTS_SOON, binary=product.binary)
     sentinel.start()
-    wait_for("watched", lambda: str(replica.port) in str(sentinel.run("SENTINEL", "REPLICAS", "mymaster")))
+    await_watched(replica, sentinel)
     yield sentinel
     sentinel.stop()
 

@@ -1,6 +1,5 @@
 """What may happen to a Redis that stands alone, with the real process and real servers."""
 
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,12 @@ import pytest
 from dev.valkey import LOOPBACK
 from tests.faults.service.conftest import MakeServer, StartLine
 from tests.faults.service.evidence import error_replies, failures, starts, stops, trouble
+from tests.faults.service.hosts_file import (
+    NAME,
+    in_place_of_the_hosts_file,
+    knows_redis,
+    knows_redis_no_longer,
+)
 from tests.faults.service.line import Line, resident
 from tests.faults.service.redis_proxy import RedisProxy
 from tests.faults.service.redis_servers import Server, wait_for
@@ -207,19 +212,14 @@ def test_still_loading(server: Server, start_line: StartLine) -> None:
 
 
 def test_name_no_longer_resolves(server: Server, start_line: StartLine, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root for a hosts file of its own")
     hosts = tmp_path / "hosts"
-    hosts.write_text(f"{LOOPBACK} localhost redis.example\n")
-    script = f'mount --bind {hosts} /etc/hosts && exec "$@"'
-    through = ["unshare", "--mount", "sh", "-c", script, "sh"]
-    with start_line(
-        "Redis' name no longer resolves, connections cut", through, REDIS_HOST="redis.example"
-    ) as line:
+    knows_redis(hosts)
+    through = in_place_of_the_hosts_file(hosts)
+    with start_line("Redis' name no longer resolves, connections cut", through, REDIS_HOST=NAME) as line:
         # More often than connections that are only cut would fail.
         line.watch(failures(line.service, "connection"), least=10)
-        line.do(hosts.write_text, f"{LOOPBACK} localhost\n")
+        line.do(knows_redis_no_longer, hosts)
         line.do(server.run, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         line.says("connection")
         line.lasts(2)
-        hosts.write_text(f"{LOOPBACK} localhost redis.example\n")
+        knows_redis(hosts)
