@@ -152,7 +152,8 @@ class Connections:
 
     def _make_room(self) -> bool:
         if self._idle:
-            longest = itertools.islice(self._idle, LOOKED_AT)
+            # Not the newer half: a probe that has just connected asks for nothing yet, either.
+            longest = itertools.islice(self._idle, min(LOOKED_AT, len(self._idle) // 2 + 1))
             # Whose request is on its way, or rests, gives way only if nobody else does.
             quiet = (connection for connection in longest if connection.wire.is_quiet())
             idle = next(quiet, next(iter(self._idle)))

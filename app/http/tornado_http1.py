@@ -108,13 +108,20 @@ class AnsweringStream(IOStream):
         self._connections = connections
         self._refusals = refusals
         self._unsent = 0
+        self._is_at_header = False
+        """Whether a request's header is read, or was read and is yet to be parsed."""
 
     def read_until_regex(self, _: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read a request's header."""
         # Or those who have left, or were dropped, would be served what else they asked for.
         if self.closed():
             raise StreamClosedError
+        self._is_at_header = True
         return self._read_header(max_bytes)
+
+    def header_parsed(self) -> None:
+        """Hear that the header which was read is a request's."""
+        self._is_at_header = False
 
     async def _read_header(self, max_bytes: int | None) -> bytes:
         # Tornado's own pattern takes longer to find than all else that is done with a header.
@@ -137,8 +144,9 @@ class AnsweringStream(IOStream):
         return header
 
     def is_quiet(self) -> bool:
-        # A stream that does not read has just read a header, which is yet to be parsed.
-        return self.closed() or (self.reading() and not self.has_unread())
+        # A stream that is at a header and does not read has one that is yet to be parsed.
+        is_waiting = self.reading() or not self._is_at_header
+        return self.closed() or (is_waiting and not self.has_unread())
 
     def has_unread(self) -> bool:
         return not self.closed() and has_arrived(self._read_buffer, self.socket)
@@ -210,6 +218,7 @@ class TornadoResponse(HTTPConnection):
 
     def begin(self, line: RequestStartLine, headers: HTTPHeaders) -> None:
         """Hear which request is answered."""
+        self._stream.header_parsed()
         self._request_headers = headers
         self._is_of_http_1_0 = line.version == "HTTP/1.0"
         self._is_of_head = line.method == "HEAD"
