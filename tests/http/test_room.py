@@ -98,6 +98,23 @@ def test_one_that_just_connected_asks_for_nothing(with_listener: WithListener) -
     with_listener(use)
 
 
+def test_one_that_asked_is_never_quiet_before_its_answer(with_listener: WithListener) -> None:
+    async def use(listener: Listener) -> None:
+        connections = listener.connections
+        clients = [listener.connect() for _ in range(PLACES)]
+        # Until they are read from: what comes later takes a turn more.
+        for _ in range(10):
+            await asyncio.sleep(0)
+        for client in clients:
+            client.send(REQUEST)
+        async with asyncio.timeout(10):
+            while (answered := len(connections.quiet_when_flushed)) < PLACES:
+                assert answered + len(connections.policy.in_flight) + connections.arriving() == PLACES
+                await asyncio.sleep(0)
+
+    with_listener(use)
+
+
 def test_one_that_was_just_answered_asks_for_nothing(with_listener: WithListener) -> None:
     async def use(listener: Listener) -> None:
         client = listener.connect()
