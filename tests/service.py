@@ -191,8 +191,8 @@ class Service:
         value: int = self.get("/api/v1/counter").json["counter"]
         return value
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+    def connect(self, port: int | None = None) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", port or self.port), timeout=PATIENCE)
 
     def raw_exchange(self, *pieces: bytes) -> bytes:
         """Send bytes as they are, and return all that comes back until the connection is closed."""

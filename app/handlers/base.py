@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPOutputError, HTTPServerRequest
 from tornado.util import ObjectDict
 from tornado.web import Application, _UIModuleNamespace
 
@@ -110,6 +110,17 @@ class BaseHandler(ErrorAnswers):
             self.policy.refused(RefusedBecause.HOST)
             raise Problem(400, "This host name is not served here.")
         return None
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "asyncio.Future[None]":
+        try:
+            return super().finish(chunk)
+        except HTTPOutputError:
+            # A body shorter than its Content-Length. Tornado closes the connection, and leaves it at that.
+            if not self._finished:
+                self._finished = True
+                self._log()
+                self.on_finish()
+            raise
 
     def on_finish(self) -> None:
         if self.deadline is not None:

@@ -23,6 +23,8 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.requests import RequestTelemetry
 from dev.valkey import LOOPBACK
 from tests.conftest import ValkeyServer
+from tests.http.listener import REQUEST, Listener
+from tests.service import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -145,3 +147,35 @@ async def test_a_handler_may_have_default_headers_of_its_own(
     for path in ("/version", "/nope"):
         response = await http_client.fetch(base_url + path, raise_error=False)
         assert response.headers.get_list("Cache-Control") == ["private"]
+
+
+class Midway(BaseHandler):
+    """Fails when a part of what it promised is written."""
+
+    route = "/"
+
+    async def get(self) -> None:
+        self.set_header("Content-Length", "10")
+        self.write("hello")
+        await self.flush()
+        raise RuntimeError("midway")
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_an_answer_that_fails_midway_gives_its_place_back() -> None:
+    recorded: list[int] = []
+    application = Application(
+        [("/", Midway)], log_function=lambda handler: recorded.append(handler.get_status())
+    )
+    listener = Listener(Settings(max_in_flight=1), application)
+    for _ in range(2):
+        with listener.client() as client:
+            client.send(REQUEST)
+            received = b""
+            while part := await asyncio.get_running_loop().sock_recv(client, 65536):
+                received += part
+            assert received.startswith(b"HTTP/1.1 200 ")
+            assert received.endswith(b"hello")
+    await listener.policy.in_flight.wait_until_none()
+    assert recorded == [200, 200]
+    await listener.server.aclose()
