@@ -7,8 +7,8 @@ import struct
 
 from tornado.iostream import StreamClosedError
 
-ENOUGH_TO_PEEK = 16
-"""Bytes that tell a request from a stray empty line."""
+PEEKED = 16, 64 * 1024
+"""Bytes that tell a request from a stray empty line, and from any number of them."""
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -20,7 +20,12 @@ def has_arrived(read: bytes | bytearray, client: socket.socket) -> bool:
     if read.strip(b"\r\n"):
         return True
     with contextlib.suppress(OSError):
-        return bool(client.recv(ENOUGH_TO_PEEK, socket.MSG_PEEK).strip(b"\r\n"))
+        for size in PEEKED:
+            peeked = client.recv(size, socket.MSG_PEEK)
+            if peeked.strip(b"\r\n"):
+                return True
+            if len(peeked) < size:
+                break
     return False
 
 

@@ -34,7 +34,8 @@ from app.http.request_header import (
 )
 
 READ_AHEAD = 64 * 1024
-"""Bytes of further requests that are taken from a client who does not wait for its answers."""
+"""Bytes of further requests that are taken from a client who does not wait for its answers, if no header may
+be longer."""
 PARSED_AT_ONCE = 16 * 1024
 """Bytes of a body that are parsed in one turn of the loop: in the smallest chunks each takes 0.5 µs."""
 LEADING_EMPTY_LINES = re.compile(rb"\A(?:%b)++" % EMPTY_LINES)
@@ -79,7 +80,9 @@ class ClientStream(Sending):
         super().__init__(accepted, peer, server.connections)
         self.connection.wire = self
         self._server = server
-        self._parser = RequestParser(server.connections.policy.settings.max_header_size)
+        most_header = server.connections.policy.settings.max_header_size
+        self._parser = RequestParser(most_header)
+        self._most_unread = max(READ_AHEAD, most_header)
         self._unread = b""
         """What has arrived and was not parsed."""
         self._looked_through = 0
@@ -144,7 +147,7 @@ class ClientStream(Sending):
             # The request in the middle of which that was raised would be in flight for ever.
             self.abort()
             raise
-        if self._is_paused is (len(self._unread) > READ_AHEAD) or self._transport is None:
+        if self._is_paused is (len(self._unread) > self._most_unread) or self._transport is None:
             return
         self._is_paused = not self._is_paused
         if self._is_paused:

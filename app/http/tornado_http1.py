@@ -133,8 +133,9 @@ class AnsweringStream(IOStream):
         admission = self._connections.policy.admission
         if admission.rests(self.connection):
             await admission.rest(self.connection)
-            if self.closed():
-                raise StreamClosedError
+        # In the turn in which it was read, too: somebody may have made room.
+        if self.closed():
+            raise StreamClosedError
         try:
             parse_request_line(header)
         except InvalidRequest as invalid:
