@@ -25,6 +25,7 @@ from app.health import NOT_READY, Health
 from app.http.dispatch import ExactApplication
 from app.http.drain import drain
 from app.http.metrics import HttpMetrics
+from app.http.open_files import ADMIN_CONNECTIONS, claim_connections
 from app.http.policy import RequestPolicy, make_policy
 from app.http.server import bind, make_server, url_of
 from app.settings import Settings
@@ -140,13 +141,16 @@ async def main(
     listeners, admin_listeners, metrics, stop, on_listening = surroundings or _alone(settings)
     tracing = start_tracing(settings, os.environ)
     told = HttpMetrics(metrics)
-    policy = make_policy(settings, told.count_refusal, told.count_timeout, tracing)
+    room = claim_connections(settings.max_connections)
+    policy = make_policy(settings, told.count_refusal, told.count_timeout, tracing, most_connections=room)
     telemetry = RequestTelemetry(metrics)
     feature = make_feature(settings, metrics, tracing)
     health = Health(feature.needs, feature.check)
     server = make_server(make_app(policy, feature, health, telemetry), policy, telemetry, told.count_drop)
     # Another policy than the visitors': a scrape takes none of their places, and no drain waits for it.
-    admin_policy = make_policy(settings, told.count_refusal, told.count_timeout)
+    admin_policy = make_policy(
+        settings, told.count_refusal, told.count_timeout, most_connections=ADMIN_CONNECTIONS
+    )
     admin_app = make_admin_app(admin_policy, metrics, telemetry)
     admin = make_server(admin_app, admin_policy, telemetry, told.count_drop)
     told.watch(policy, server.connections)
@@ -173,7 +177,7 @@ async def main(
     starting.cancel()
     if stop.others_stay:
         for one in (server, admin):
-            one.stop_listening(takes_in=False)
+            one.stop_listening()
     else:
         health.drain()
     await drain(server, feature.settle, 0.0 if stop.others_stay else settings.drain_delay)

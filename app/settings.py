@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     body_timeout: Seconds = 2.0
     """For a request's body to arrive: whoever is slow to send must not hold a place for as long."""
     max_in_flight: Annotated[int, Field(ge=1, description="a whole number, 1 or more")] = 1000
+    max_connections: Annotated[int, Field(ge=1, description="a whole number, 1 or more")] = 4096
+    """Open at a time, in one process. An idle one takes some 10 KB, one that sends much some 100 KB."""
     idle_timeout: Seconds = 75.0
     """Keep-alive; must exceed the proxy's (60 s in ingress-nginx and ALB)."""
     max_body_size: Annotated[int, Field(ge=0, description="bytes, 0 or more")] = 16 * 1024

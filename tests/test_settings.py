@@ -75,6 +75,7 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"WORKERS": "-1"}, "WORKERS is '-1', allowed: a whole number, 0 (one a core) or more"),
         ({"WORKERS": "two"}, "WORKERS is 'two', allowed: a whole number, 0 (one a core) or more"),
         ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT is '0', allowed: a whole number, 1 or more"),
+        ({"MAX_CONNECTIONS": "0"}, "MAX_CONNECTIONS is '0', allowed: a whole number, 1 or more"),
         (
             {"TRUSTED_PROXIES": "10.0.0.1/8"},
             "TRUSTED_PROXIES is '10.0.0.1/8', allowed: addresses",

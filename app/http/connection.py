@@ -8,7 +8,7 @@ class Wire(Protocol):
     """What a transport tells of a connection and does with it."""
 
     def is_quiet(self) -> bool:
-        """Tell whether the next request is waited for, and nothing of it has arrived."""
+        """Tell of an idle connection whether nothing of the next request has arrived."""
 
     def has_unread(self) -> bool:
         """Tell whether anything has arrived beyond the requests that were read."""
@@ -56,8 +56,7 @@ class Connection:
         """Of the request that is in flight on it: from its header until its answer is flushed."""
         self.is_last = False
         """Whether the answer under way, or the one before, is the last: it closes the connection."""
-        self.idle_since = time.monotonic()
-        self.taken_at = self.idle_since
+        self.taken_at = time.monotonic()
         """When its client last took a part of an answer, or had all of it."""
 
     def __str__(self) -> str:

@@ -2,17 +2,14 @@
 
 import asyncio
 import itertools
-import resource
 import time
 from collections.abc import Callable
 
 from app.http.connection import Connection, Gone
 from app.http.policy import RequestPolicy
 
-SPARE_DESCRIPTORS = 64
-"""Not for visitors: what the process needs to listen, to log and to reach Redis again."""
 CLOSING_AT_ONCE = 16
-"""So many of the spare ones may be of connections that made room and are not closed yet."""
+"""So many of the spare descriptors may be of connections that made room and are not closed yet."""
 LOOKED_AT = 100
 """So many connections, at most, are looked at to find one that asks for nothing."""
 SWEEP_SECONDS = 1.0
@@ -40,15 +37,17 @@ class Connections:
         self.policy = policy
         self._on_drop = on_drop
         self._open: set[Connection] = set()
-        self._idle: dict[Connection, None] = {}
-        """In order: those that are idle for longest first."""
+        self._idle: dict[Connection, float] = {}
+        """In order: those that are idle for longest first; and since when."""
         self._held: dict[Connection, None] = {}
+        self._bodies: dict[Connection, float] = {}
+        """Held ones whose request's body is on its way, in the same order."""
+        self._left = asyncio.Event()
+        """Set when somebody was answered, or has left."""
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._is_keep_alive_ended = False
         self._sweep: asyncio.TimerHandle | None = None
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._most = max(1, descriptors - SPARE_DESCRIPTORS)
 
     def opened(self, connection: Connection) -> bool:
         """Enter a new connection; tell whether there is room for it.
@@ -56,12 +55,12 @@ class Connections:
         One that waits for no answer is closed for it, or else one whose client does not read its answer, so
         that a probe gets in however many connections clients hold open.
         """
-        if len(self._idle) + len(self._held) >= self._most and not self._make_room():
+        if self._is_full() and not self._make_room():
             self._on_drop(NO_ROOM)
             return False
         self._none_open.clear()
         self._open.add(connection)
-        self._idle[connection] = None
+        self._idle[connection] = time.monotonic()
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._end_overdue)
         return True
@@ -73,6 +72,14 @@ class Connections:
         connection.response = response
         self.policy.in_flight.hold(response)
 
+    def awaits_body(self, connection: Connection) -> None:
+        """Hear that the body of its request is on its way."""
+        self._bodies[connection] = time.monotonic()
+
+    def has_body(self, connection: Connection) -> None:
+        """Hear that it has arrived, or is not waited for any longer."""
+        self._bodies.pop(connection, None)
+
     def flushed(self, connection: Connection, response: object) -> None:
         """Count it out: the system has all of its answer. Nothing happens if that was told before."""
         if connection.response is not response:
@@ -81,8 +88,8 @@ class Connections:
         if connection.is_last:
             connection.wire.close()
         else:
-            connection.idle_since = time.monotonic()
-            self._idle[connection] = None
+            self._idle[connection] = time.monotonic()
+        self._left.set()
 
     def closed(self, connection: Connection) -> None:
         """Strike a connection off."""
@@ -90,6 +97,7 @@ class Connections:
         self._idle.pop(connection, None)
         self._open.discard(connection)
         connection.wire = Gone()
+        self._left.set()
         if not self._open:
             self._none_open.set()
 
@@ -106,9 +114,20 @@ class Connections:
         """Return on how many no request is in flight."""
         return len(self._idle)
 
-    def are_many_closing(self) -> bool:
-        """Tell whether so many are still to be struck off that descriptors might run short."""
-        return len(self._open) - len(self._idle) - len(self._held) >= CLOSING_AT_ONCE
+    def has_room(self) -> bool:
+        """Tell whether there is room for one more that nobody who asks has to make.
+
+        And not so many are still to be struck off that descriptors might run short.
+        """
+        if len(self._open) - len(self._idle) - len(self._held) >= CLOSING_AT_ONCE:
+            return False
+        return not self._is_full() or self._quiet_one() is not None
+
+    async def wait_for_room(self) -> None:
+        """Return once there is."""
+        while not self.has_room():
+            self._left.clear()
+            await self._left.wait()
 
     def end_keep_alive(self) -> None:
         """From now on an answer closes its connection, unless another request has arrived on it."""
@@ -146,20 +165,30 @@ class Connections:
 
     def _release(self, connection: Connection) -> None:
         self._held.pop(connection, None)
+        self._bodies.pop(connection, None)
         if connection.response is not None:
             self.policy.in_flight.release(connection.response)
             connection.response = None
 
+    def _is_full(self) -> bool:
+        return len(self._idle) + len(self._held) >= self.policy.most_connections
+
+    def _quiet_one(self) -> Connection | None:
+        # Not of the newer half: a probe that has just connected asks for nothing yet, either.
+        longest = itertools.islice(self._idle, min(LOOKED_AT, len(self._idle) // 2 + 1))
+        return next((connection for connection in longest if connection.wire.is_quiet()), None)
+
+    def _asks_for_longest(self) -> Connection | None:
+        """Return whose request is on its way for longest, or rests."""
+        first = [next(iter(waiting.items())) for waiting in (self._idle, self._bodies) if waiting]
+        return min(first, key=lambda each: each[1])[0] if first else None
+
     def _make_room(self) -> bool:
-        if self._idle:
-            # Not the newer half: a probe that has just connected asks for nothing yet, either.
-            longest = itertools.islice(self._idle, min(LOOKED_AT, len(self._idle) // 2 + 1))
-            # Whose request is on its way, or rests, gives way only if nobody else does.
-            quiet = (connection for connection in longest if connection.wire.is_quiet())
-            idle = next(quiet, next(iter(self._idle)))
-            del self._idle[idle]
+        if (leaves := self._quiet_one() or self._asks_for_longest()) is not None:
+            self._idle.pop(leaves, None)
+            self._release(leaves)
             self._on_drop(MADE_ROOM)
-            idle.wire.close()
+            leaves.wire.close()
             return True
         unread = [connection for connection in self._held if connection.wire.has_unsent()]
         stalled = min(unread, key=lambda connection: connection.taken_at, default=None)
@@ -175,8 +204,8 @@ class Connections:
             self._sweep = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._end_overdue)
         now = time.monotonic()
         settings = self.policy.settings
-        for connection in list(self._idle):
-            if now - connection.idle_since < settings.idle_timeout:
+        for connection, since in list(self._idle.items()):
+            if now - since < settings.idle_timeout:
                 break
             connection.wire.close()
         for connection in list(self._held):

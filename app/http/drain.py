@@ -35,9 +35,10 @@ async def drain(
     if delay:
         # Whoever comes last still has REQUEST_TIMEOUT.
         await _until_nobody_comes(policy, ends - settings.request_timeout)
-    server.stop_listening()
     try:
         async with asyncio.timeout_at(ends):
+            await server.take_in()
+            server.stop_listening()
             while True:
                 # Who connected last, or was idle, may have a request on its way.
                 await asyncio.sleep(LAST_REQUEST_SECONDS)
@@ -54,6 +55,7 @@ async def drain(
             arriving=connections.arriving(),
             seconds=settings.drain_timeout,
         )
+    server.stop_listening()
     await connections.close_all()
 
 

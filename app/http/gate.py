@@ -78,6 +78,7 @@ class Gate(HTTPMessageDelegate):
                 del headers["Expect"]
         if has_body:
             seconds = self._connections.policy.settings.body_timeout
+            self._connections.awaits_body(self._connection)
             self._deadline = asyncio.get_running_loop().call_later(
                 seconds, self._refuse, 408, f"The request's body did not arrive within {seconds:g} seconds."
             )
@@ -127,6 +128,7 @@ class Gate(HTTPMessageDelegate):
     def _end_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+            self._connections.has_body(self._connection)
 
     def _refuse_oversized(self) -> None:
         self._refuse(413, f"The request's body is larger than {self._limit} bytes.")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from app.telemetry.spans import Tracing
 
 
+CONNECTIONS_FOR_PROBES = 16
+"""So many, at least, are of nobody who waits for an answer of the handlers."""
+
+
 class RefusedBecause(StrEnum):
     """Why a request was answered with an error before any work of its handler."""
 
@@ -41,6 +45,8 @@ class RequestPolicy:
     settings: Settings
     headers: dict[str, str]
     admission: Admission
+    most_connections: int
+    """Of one listener, at a time."""
     in_flight: InFlight = field(default_factory=InFlight)
     refused: Callable[[RefusedBecause], None] = _unheard
     """Hears of each request that was refused, and why."""
@@ -89,8 +95,13 @@ def make_policy(
     refused: Callable[[RefusedBecause], None] = _unheard,
     timed_out: Callable[[], None] = _unheard,
     tracing: "Tracing | None" = None,
+    *,
+    most_connections: int | None = None,
 ) -> RequestPolicy:
-    """Build the policy that the settings ask for; `refused` and `timed_out` are told what they name."""
+    """Build the policy that the settings ask for; `refused` and `timed_out` are told what they name.
+
+    `most_connections` is how many there is room for, where that may be fewer than MAX_CONNECTIONS.
+    """
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": (
@@ -104,5 +115,9 @@ def make_policy(
         # Of the names below this one the service knows nothing: they may not have HTTPS.
         below = "; includeSubDomains" if settings.hsts_include_subdomains else ""
         headers["Strict-Transport-Security"] = f"max-age={settings.hsts_seconds}{below}"
-    admission = Admission(settings.max_in_flight)
-    return RequestPolicy(settings, headers, admission, refused=refused, timed_out=timed_out, tracing=tracing)
+    most = settings.max_connections if most_connections is None else most_connections
+    # Or all connections might be visitors' who wait, and no probe would get in.
+    admission = Admission(min(settings.max_in_flight, most - min(CONNECTIONS_FOR_PROBES, most // 4)))
+    return RequestPolicy(
+        settings, headers, admission, most, refused=refused, timed_out=timed_out, tracing=tracing
+    )

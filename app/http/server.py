@@ -1,11 +1,13 @@
 """One listener for one application: it accepts connections, and hands them to a transport."""
 
 import contextlib
+import errno
 import functools
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+import structlog
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import Application
@@ -18,6 +20,12 @@ from app.telemetry.requests import RequestTelemetry
 BACKLOG = 1024
 ACCEPTED_AT_ONCE = 128
 """In one turn of the loop, as Tornado does."""
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What accept tells where the process or the system has no more of what a connection needs."""
+SHORTAGE_SECONDS = 1.0
+"""Until it is tried again."""
+
+log = structlog.get_logger(__name__)
 
 
 class CannotListen(Exception):
@@ -59,23 +67,33 @@ class Server:
     def __init__(self, connections: Connections, transport: Transport) -> None:
         self.connections = connections
         self._transport = transport
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[socket.socket, Callable[[socket.socket, int], None]] = {}
+        """And what accepts on each."""
 
     def add_sockets(self, sockets: Iterable[socket.socket], *, are_shared: bool = False) -> None:
         """Accept on sockets that listen. Of one that other processes share, each takes one visitor at a time:
         who took all would have them to itself for as long as they stay."""
         at_once = 1 if are_shared else ACCEPTED_AT_ONCE
         for listener in sockets:
-            self._listeners.append(listener)
-            IOLoop.current().add_handler(listener, functools.partial(self._accept, at_once), IOLoop.READ)
+            self._listeners[listener] = functools.partial(self._accept, at_once)
+            IOLoop.current().add_handler(listener, self._listeners[listener], IOLoop.READ)
 
-    def stop_listening(self, *, takes_in: bool = True) -> None:
-        """Take in who has connected already, then stop listening: closing resets whoever is queued, unless
-        other processes listen on."""
+    async def take_in(self) -> None:
+        """Take in who has connected already, so that none of them is lost when listening stops.
+
+        No faster than those can be answered for whom there is no room besides.
+        """
         for listener in self._listeners:
+            IOLoop.current().remove_handler(listener)
             with contextlib.suppress(OSError):
-                while takes_in:
+                # As many as the system may have queued, or newcomers would be taken in without end.
+                for _ in range(BACKLOG + 1):
+                    await self.connections.wait_for_room()
                     self._accepted(*listener.accept())
+
+    def stop_listening(self) -> None:
+        """Stop: that resets whoever is queued, unless other processes listen on."""
+        for listener in self._listeners:
             IOLoop.current().remove_handler(listener)
             listener.close()
         self._listeners.clear()
@@ -88,12 +106,25 @@ class Server:
     def _accept(self, at_once: int, listener: socket.socket, _: int) -> None:
         """Accept some of those who wait; the loop calls again while there are any."""
         # Another process may have been faster, or a visitor may have left.
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+        try:
             for _ in range(at_once):
                 self._accepted(*listener.accept())
-                # Whoever made room has a descriptor until a later turn.
-                if self.connections.are_many_closing():
+                # What those who are in have asked for is read in the turns that follow.
+                if not self.connections.has_room():
                     return
+        except (BlockingIOError, ConnectionAbortedError):
+            pass
+        except OSError as error:
+            if error.errno not in SHORTAGES:
+                raise
+            # Whoever waits is told of as ready again in each turn of the loop.
+            IOLoop.current().remove_handler(listener)
+            IOLoop.current().call_later(SHORTAGE_SECONDS, self._accept_again, listener)
+            log.warning("no connection can be accepted for now", reason=str(error), seconds=SHORTAGE_SECONDS)
+
+    def _accept_again(self, listener: socket.socket) -> None:
+        if accept := self._listeners.get(listener):
+            IOLoop.current().add_handler(listener, accept, IOLoop.READ)
 
     def _accepted(self, accepted: socket.socket, address: Any) -> None:  # noqa: ANN401 - as its family has it
         self._transport.open(accepted, str(address[0]) if address else "unknown")

@@ -10,7 +10,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from app.http.admission import FREE_REFUSALS_A_SECOND
-from app.http.connections import SPARE_DESCRIPTORS, UNREAD
+from app.http.connections import UNREAD
+from app.http.open_files import SPARE_DESCRIPTORS
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import PATIENCE, Service, eventually
@@ -84,7 +85,7 @@ def test_a_client_that_never_reads_holds_nothing_for_ever(service: Service) -> N
 def test_probes_get_in_among_clients_that_never_read(
     valkey: ValkeyServer, start_service: StartService
 ) -> None:
-    through = ["prlimit", f"--nofile={64 + PLACES}"]
+    through = ["prlimit", f"--nofile={SPARE_DESCRIPTORS + PLACES}"]
     settings = {"ADMIN_PORT": free_port(), "REQUEST_TIMEOUT": 60}
     service = start_service(valkey, through, **settings).wait_until_ready()
     with ExitStack() as stack:
@@ -98,7 +99,7 @@ def test_probes_get_in_among_clients_that_never_read(
 
 def test_who_is_asking_gives_way_last(valkey: ValkeyServer, start_service: StartService) -> None:
     """Even one that waits for longer than others that ask for nothing."""
-    service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
+    service = start_service(valkey, ["prlimit", f"--nofile={SPARE_DESCRIPTORS + PLACES}"]).wait_until_ready()
     # The answer shows that whoever came before is being read from.
     with service.connect(), service.connect() as asking, service.connect() as resting:
         asking.sendall(VISIT[:-1])
@@ -113,7 +114,7 @@ def test_a_crowd_at_a_full_service_takes_no_spare_descriptor(
     valkey: ValkeyServer, start_service: StartService
 ) -> None:
     """They are for Redis, and for the log; whoever is closed for a new one has one for some turns more."""
-    service = start_service(valkey, ["prlimit", f"--nofile={64 + PLACES}"]).wait_until_ready()
+    service = start_service(valkey, ["prlimit", f"--nofile={SPARE_DESCRIPTORS + PLACES}"]).wait_until_ready()
     with ExitStack() as stack:
         with service.frozen():
             crowd = [stack.enter_context(service.connect()) for _ in range(2 * SPARE_DESCRIPTORS)]

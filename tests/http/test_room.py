@@ -1,65 +1,23 @@
-"""Which connection makes room for a new one, as a transport tells it in the middle of a turn of the loop."""
+"""Who makes room for a new connection, as a transport tells it in the middle of a turn of the loop."""
 
 import asyncio
-import resource
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import pytest
+from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from app.http.connection import Connection
-from app.http.connections import SPARE_DESCRIPTORS, Connections
-from app.http.httptools_http1 import HttptoolsHTTP1
-from app.http.policy import make_policy
-from app.http.refusals import Refusals
-from app.http.tornado_http1 import TornadoHTTP1
+from app.http.connections import CLOSING_AT_ONCE, MADE_ROOM
+from app.http.drain import drain
 from app.settings import Settings
-from app.telemetry.metrics import Metrics
-from app.telemetry.requests import RequestTelemetry
-from tests.http.sameness.exchange import MakeTransport
+from dev.valkey import LOOPBACK
+from tests.http.listener import REQUEST, Listener, turns
+from tests.service import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 PLACES = 4
-REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-class Page(RequestHandler):
-    def get(self) -> None:
-        self.finish("page")
-
-
-class Told(Connections):
-    """Remembers who was quiet at once after its answer."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(make_policy(settings))
-        self.quiet_when_flushed: list[bool] = []
-
-    def flushed(self, connection: Connection, response: object) -> None:
-        super().flushed(connection, response)
-        self.quiet_when_flushed.append(connection.wire.is_quiet())
-
-
-class Listener:
-    """A transport of PLACES places, whose clients are the other ends of pairs of sockets."""
-
-    def __init__(self, make_transport: MakeTransport, sockets: ExitStack) -> None:
-        settings = Settings()
-        self.connections = Told(settings)
-        refusals = Refusals(self.connections.policy, RequestTelemetry(Metrics(settings)))
-        application = Application([("/", Page)], log_function=lambda _: None)
-        self._transport = make_transport(application, self.connections, refusals)
-        self._sockets = sockets
-
-    def connect(self) -> socket.socket:
-        """Open a connection that nobody has looked at yet; return the client's end of it."""
-        client, accepted = socket.socketpair()
-        client.setblocking(False)
-        accepted.setblocking(False)
-        self._sockets.enter_context(closing(client))
-        self._transport.open(accepted, "192.0.2.1")
-        return client
 
 
 def was_closed(client: socket.socket) -> bool:
@@ -71,92 +29,177 @@ def was_closed(client: socket.socket) -> bool:
         return True
 
 
-@pytest.fixture(params=[TornadoHTTP1, HttptoolsHTTP1])
-def with_listener(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Callable[[Listener], Awaitable[None]]], None]:
-    """Run in a loop what is given a listener."""
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (SPARE_DESCRIPTORS + PLACES,) * 2)
+class Visited(RequestHandler):
+    """Remembers who was served."""
 
-    async def with_one(use: Callable[[Listener], Awaitable[None]]) -> None:
-        with ExitStack() as sockets:
-            listener = Listener(request.param, sockets)
-            await use(listener)
-            await listener.connections.close_all()
+    served: list[str]
 
-    return lambda use: asyncio.run(with_one(use))
+    def initialize(self, served: list[str]) -> None:
+        self.served = served
+
+    def get(self) -> None:
+        self.served.append(str(self.request.uri))
 
 
-WithListener = Callable[[Callable[[Listener], Awaitable[None]]], None]
-
-
-def test_one_that_just_connected_asks_for_nothing(with_listener: WithListener) -> None:
-    async def use(listener: Listener) -> None:
-        listener.connect()
+@pytest.mark.gen_test
+async def test_one_that_just_connected_asks_for_nothing() -> None:
+    listener = Listener(Settings())
+    with listener.client():
         assert listener.connections.arriving() == 0
+        await listener.server.aclose()
 
-    with_listener(use)
 
-
-def test_one_that_asked_is_never_quiet_before_its_answer(with_listener: WithListener) -> None:
-    async def use(listener: Listener) -> None:
-        connections = listener.connections
-        clients = [listener.connect() for _ in range(PLACES)]
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_one_that_asked_is_never_quiet_before_its_answer() -> None:
+    listener = Listener(Settings())
+    connections = listener.connections
+    with ExitStack() as stack:
+        clients = [stack.enter_context(listener.client()) for _ in range(PLACES)]
         # Until they are read from: what comes later takes a turn more.
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await turns(10)
         for client in clients:
             client.send(REQUEST)
-        async with asyncio.timeout(10):
-            while (answered := len(connections.quiet_when_flushed)) < PLACES:
-                assert answered + len(connections.policy.in_flight) + connections.arriving() == PLACES
-                await asyncio.sleep(0)
-
-    with_listener(use)
+        while (answered := len(connections.quiet_when_flushed)) < PLACES:
+            assert answered + len(connections.policy.in_flight) + connections.arriving() == PLACES
+            await asyncio.sleep(0)
+        await listener.server.aclose()
 
 
-def test_one_that_was_just_answered_asks_for_nothing(with_listener: WithListener) -> None:
-    async def use(listener: Listener) -> None:
-        client = listener.connect()
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_one_that_was_just_answered_asks_for_nothing() -> None:
+    listener = Listener(Settings())
+    with listener.client() as client:
         client.send(REQUEST)
-        async with asyncio.timeout(10):
-            await asyncio.get_running_loop().sock_recv(client, 65536)
+        await asyncio.get_running_loop().sock_recv(client, 65536)
         assert listener.connections.quiet_when_flushed == [True]
+        await listener.server.aclose()
 
-    with_listener(use)
 
-
-def test_one_that_was_just_answered_and_asked_again_is_not_quiet(with_listener: WithListener) -> None:
-    async def use(listener: Listener) -> None:
-        client = listener.connect()
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_one_that_was_just_answered_and_asked_again_is_not_quiet() -> None:
+    listener = Listener(Settings())
+    with listener.client() as client:
         client.send(2 * REQUEST)
-        async with asyncio.timeout(10):
-            while len(listener.connections.quiet_when_flushed) < 2:
-                await asyncio.get_running_loop().sock_recv(client, 65536)
+        while len(listener.connections.quiet_when_flushed) < 2:
+            await asyncio.get_running_loop().sock_recv(client, 65536)
         assert listener.connections.quiet_when_flushed == [False, True]
+        await listener.server.aclose()
 
-    with_listener(use)
+
+@pytest.mark.gen_test
+async def test_any_number_of_empty_lines_hides_no_request() -> None:
+    listener = Listener(Settings())
+    with listener.client() as client:
+        await turns(10)
+        client.send(b"\r\n" * 20)
+        assert listener.connections.arriving() == 0
+        client.send(REQUEST)
+        assert listener.connections.arriving() == 1
+        await listener.server.aclose()
 
 
-def test_a_probe_that_just_connected_is_not_closed_for_a_crowd_of_half_requests(
-    with_listener: WithListener,
-) -> None:
-    async def use(listener: Listener) -> None:
-        crowd = [listener.connect() for _ in range(PLACES - 1)]
+@pytest.mark.gen_test
+async def test_a_probe_that_just_connected_is_not_closed_for_a_crowd_of_half_requests() -> None:
+    listener = Listener(Settings(max_connections=PLACES))
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(listener.client()) for _ in range(PLACES - 1)]
         for client in crowd:
             client.send(REQUEST[:1])
-        probe = listener.connect()
-        crowd.append(listener.connect())
+        probe = stack.enter_context(listener.client())
+        crowd.append(stack.enter_context(listener.client()))
         assert [was_closed(client) for client in [*crowd, probe]] == [True] + [False] * PLACES
+        await listener.server.aclose()
 
-    with_listener(use)
 
-
-def test_half_a_request_is_kept_before_those_who_ask_for_nothing(with_listener: WithListener) -> None:
-    async def use(listener: Listener) -> None:
-        asking, quiet, *others = [listener.connect() for _ in range(PLACES)]
+@pytest.mark.gen_test
+async def test_half_a_request_is_kept_before_those_who_ask_for_nothing() -> None:
+    listener = Listener(Settings(max_connections=PLACES))
+    with ExitStack() as stack:
+        asking, quiet, *others = [stack.enter_context(listener.client()) for _ in range(PLACES)]
         asking.send(REQUEST[:1])
-        others.append(listener.connect())
+        others.append(stack.enter_context(listener.client()))
         assert [was_closed(client) for client in [asking, quiet, *others]] == [False, True] + [False] * 3
+        await listener.server.aclose()
 
-    with_listener(use)
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_bodies_that_never_come_keep_no_probe_out() -> None:
+    listener = Listener(Settings(max_connections=PLACES))
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        crowd = [stack.enter_context(listener.client()) for _ in range(PLACES)]
+        for client in crowd:
+            client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        while len(listener.policy.in_flight) < PLACES:  # noqa: ASYNC110 - turns of the loop
+            await asyncio.sleep(0)
+        for _ in range(2):
+            probe = stack.enter_context(listener.client())
+            probe.send(REQUEST)
+            assert (await loop.sock_recv(probe, 65536)).startswith(b"HTTP/1.1 200 ")
+        # The second took the place of the first one.
+        assert [was_closed(client) for client in crowd] == [True] + [False] * (PLACES - 1)
+        assert len(listener.policy.in_flight) == PLACES - 1
+        await listener.server.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_body_that_has_arrived_gives_nobody_room() -> None:
+    """Its request is worked on."""
+
+    class Slow(RequestHandler):
+        async def post(self) -> None:
+            await asyncio.Event().wait()
+
+    listener = Listener(Settings(max_connections=1), Application([("/", Slow)], log_function=lambda _: None))
+    with listener.client() as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nwhole")
+        await turns(20)
+        with listener.client() as other:
+            assert was_closed(other)
+            assert not was_closed(client)
+        await listener.server.aclose()
+
+
+@pytest.mark.gen_test
+async def test_whoever_made_room_is_not_served_what_was_just_read() -> None:
+    served: list[str] = []
+    routes = [("/", Visited, {"served": served})]
+    listener = Listener(Settings(max_connections=1), Application(routes, log_function=lambda _: None))
+    with ExitStack() as stack:
+        client = stack.enter_context(listener.client())
+        await turns(10)
+        client.send(REQUEST)
+        # The next turn reads the request, the one after that first lets somebody in.
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(lambda: stack.enter_context(listener.client()))
+        await turns(10)
+        assert (listener.connections.dropped, served) in [([MADE_ROOM], []), (["no room"], ["/"])]
+        await listener.server.aclose()
+
+
+@pytest.mark.gen_test(timeout=2 * PATIENCE)
+async def test_a_drain_takes_in_no_more_than_it_can_answer() -> None:
+    """Where all places are taken, each of those who have connected and asked is answered, too."""
+    places = 4 * CLOSING_AT_ONCE
+    listener = Listener(Settings(max_connections=places))
+    sockets = bind_sockets(0, LOOPBACK, backlog=1024)
+    listener.server.add_sockets(sockets)
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+
+        def connect() -> socket.socket:
+            client = stack.enter_context(socket.create_connection(sockets[0].getsockname()))
+            client.setblocking(False)
+            return client
+
+        for _ in range(places):
+            connect()
+        while listener.connections.count_open() < places:  # noqa: ASYNC110 - turns of the loop
+            await asyncio.sleep(0)
+        askers = [connect() for _ in range(2 * places)]
+        for asker in askers:
+            asker.send(REQUEST)
+        draining = asyncio.create_task(drain(listener.server, ()))
+        answers = [(await loop.sock_recv(asker, 65536))[:13] for asker in askers]
+        assert answers == [b"HTTP/1.1 200 "] * len(askers)
+        await draining

@@ -95,7 +95,8 @@ def test_malformed(start_line: StartLine) -> None:
 def test_idle_connections(start_line: StartLine) -> None:
     """Three times: what is kept of each ten thousand would stand beside the next. How much room Python keeps
     differs from the first to the second by some megabytes, either way."""
-    with start_line("10 000 idle connections, three times", REQUEST_TIMEOUT=LONGEST_ANSWER) as line:
+    settings = {"REQUEST_TIMEOUT": LONGEST_ANSWER, "MAX_CONNECTIONS": IDLE_CONNECTIONS + 1000}
+    with start_line("10 000 idle connections, three times", **settings) as line:
         process = line.service.process.pid
         before = resident(line.service)
         opened = descriptors(process)
