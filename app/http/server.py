@@ -1,6 +1,5 @@
 """One listener for one application: it accepts connections, and hands them to a transport."""
 
-import contextlib
 import errno
 import functools
 import socket
@@ -85,11 +84,16 @@ class Server:
         """
         for listener in self._listeners:
             IOLoop.current().remove_handler(listener)
-            with contextlib.suppress(OSError):
-                # As many as the system may have queued, or newcomers would be taken in without end.
-                for _ in range(BACKLOG + 1):
-                    await self.connections.wait_for_room()
+            # As many as the system may have queued, or newcomers would be taken in without end.
+            for _ in range(BACKLOG + 1):
+                await self.connections.wait_for_room()
+                try:
                     self._accepted(*listener.accept())
+                except ConnectionAbortedError:
+                    continue
+                except OSError:
+                    # Nobody is left in the queue, as a rule.
+                    break
 
     def stop_listening(self) -> None:
         """Stop: that resets whoever is queued, unless other processes listen on."""
