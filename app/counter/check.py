@@ -38,6 +38,7 @@ class CounterCheck:
             # Not both in one time: a Redis that is slow, but in time for a visit's one command, is ready.
             async with asyncio.timeout(self._timeout):
                 with self._timed("check"):
+                    # Of a Cluster the node that holds the counter: see ClusterOfOneKey.
                     await self._redis.ping()
             async with asyncio.timeout(self._timeout):
                 with self._timed("check"):

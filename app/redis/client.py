@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 
+from app.redis.cluster import ClusterOfOneKey
 from app.settings import Settings, SettingsError
 
 RedisClient: TypeAlias = Redis | RedisCluster
@@ -118,12 +119,13 @@ def make_redis(settings: Settings, on_reconnect: Callable[[], None] = lambda: No
         "credential_provider": CurrentCredentials(settings, _of_redis, on_reconnect),
     }
     if settings.redis_cluster:
-        tls = {"ssl": True, **_tls_options(settings)} if settings.redis_tls else {}
-        return RedisCluster(
+        if settings.redis_tls:
+            options |= {"ssl": True, **_tls_options(settings)}
+        return ClusterOfOneKey(
+            settings.counter_key,
             host=settings.redis_host,
             port=settings.redis_port,
             max_connections=ONE_CONNECTION,
-            **tls,
             **options,
         )
     if settings.redis_sentinels:

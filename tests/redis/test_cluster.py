@@ -7,7 +7,8 @@ import pytest
 
 from app.counter.counter import Counter
 from app.counter.waiting import CounterUnavailable
-from app.redis.client import make_redis
+from app.health import REUSE_SECONDS
+from app.redis.client import look_up_again, make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ValkeyServer
@@ -18,6 +19,15 @@ def new_node(folder: Path) -> ValkeyServer:
     node = ValkeyServer(folder, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.start()
     return node
+
+
+def share_slots(holder: ValkeyServer, other: ValkeyServer, settings: Settings) -> int:
+    """Make them one cluster in which the first holds nothing but the counter's slot; return that slot."""
+    slot = int(holder.run("CLUSTER", "KEYSLOT", settings.counter_key))
+    holder.run("CLUSTER", "ADDSLOTS", slot)
+    other.run("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
+    holder.run("CLUSTER", "MEET", LOOPBACK, other.port, other.arguments[-1])
+    return slot
 
 
 async def use_all(settings: Settings) -> None:
@@ -61,24 +71,103 @@ async def test_a_slot_is_found_again_when_its_node_is_lost(tmp_path: Path, *, ha
     settings = Settings(redis_host=LOOPBACK, redis_port=lost.port, redis_cluster=True)
     try:
         async with counting(settings) as counter:
-            with lost.client as one, left.client as other:
-                slot = int(one.execute_command("CLUSTER", "KEYSLOT", settings.counter_key))
-                one.execute_command("CLUSTER", "ADDSLOTS", slot)
-                other.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, slot - 1, slot + 1, 16383)
-                one.execute_command("CLUSTER", "MEET", LOOPBACK, left.port, left.arguments[-1])
-                await until_counted(counter)
-                if hangs:
-                    lost.pause()
-                else:
-                    lost.stop()
-                for _ in range(2):
-                    with pytest.raises(CounterUnavailable):
-                        await counter.increment()
-                other.execute_command(
-                    "CLUSTER", "SETSLOT", slot, "NODE", other.execute_command("CLUSTER", "MYID")
-                )
+            slot = share_slots(lost, left, settings)
+            await until_counted(counter)
+            if hangs:
+                lost.pause()
+            else:
+                lost.stop()
+            for _ in range(2):
+                with pytest.raises(CounterUnavailable):
+                    await counter.increment()
+            left.run("CLUSTER", "SETSLOT", slot, "NODE", left.run("CLUSTER", "MYID"))
             # It never held the key.
             await until_counted(counter)
     finally:
         for node in nodes:
             node.stop()
+
+
+def heard(node: ValkeyServer) -> set[str]:
+    """The commands that came to a node, also those that it sent on."""
+    return {name.removeprefix("cmdstat_") for name in node.run("INFO", "commandstats")}
+
+
+@pytest.mark.gen_test(timeout=40)
+async def test_a_node_that_does_not_hold_the_counter_is_asked_for_the_slots_alone(tmp_path: Path) -> None:
+    holder, other = nodes = [new_node(tmp_path / name) for name in ("holder", "other")]
+    settings = Settings(redis_host=LOOPBACK, redis_port=holder.port, redis_cluster=True, redis_timeout=5)
+    try:
+        async with counting(settings, command_timeout=5, patience=10) as counter:
+            share_slots(holder, other, settings)
+            await until_counted(counter)
+            for node in nodes:
+                node.run("CONFIG", "RESETSTAT")
+            probe = make_redis(settings)
+            health = health_over(probe, 5, settings.counter_key)
+            for number in range(2, 10):
+                await counter._batches._records.look_up_again()
+                assert (await counter.increment(), await counter.value()) == (number, number)
+                await look_up_again(probe)
+                await asyncio.sleep(REUSE_SECONDS)
+                assert await health.trouble() is None
+            await probe.aclose()
+        sent = {"command", "ping", "setrange", "evalsha", "get"}
+        assert sent <= heard(holder)
+        assert not sent & heard(other)
+    finally:
+        for node in nodes:
+            node.stop()
+
+
+@pytest.mark.gen_test(timeout=40)
+async def test_a_node_that_hangs_and_does_not_hold_the_counter_stops_no_visit(tmp_path: Path) -> None:
+    """Neither of a new process, nor of one that has to find the holder again."""
+    holder, other = nodes = [new_node(tmp_path / name) for name in ("holder", "other")]
+    settings = Settings(redis_host=LOOPBACK, redis_port=holder.port, redis_cluster=True)
+    try:
+        # Whoever knows both nodes asks either of them for the slots, so that half of the attempts are lost.
+        async with counting(settings, patience=15) as known, counting(settings, patience=15) as new:
+            share_slots(holder, other, settings)
+            await until_counted(known)
+            other.pause()
+            assert await new.increment() == 2
+            await known._batches._records.look_up_again()
+            assert await known.increment() == 3
+    finally:
+        for node in nodes:
+            node.stop()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_probe_asks_the_node_that_holds_the_counter_now(tmp_path: Path) -> None:
+    """The other may hang; also once the slot has moved, as soon as a command was sent on after it."""
+    before, after = nodes = [new_node(tmp_path / name) for name in ("before", "after")]
+    settings = Settings(redis_host=LOOPBACK, redis_port=before.port, redis_cluster=True, redis_timeout=2)
+    probe = make_redis(settings)
+    health = health_over(probe, settings.redis_timeout, settings.counter_key)
+
+    async def trouble() -> str | None:
+        await asyncio.sleep(REUSE_SECONDS)
+        return await health.trouble()
+
+    try:
+        async with counting(settings) as counter:
+            slot = share_slots(before, after, settings)
+            await until_counted(counter)
+        assert await trouble() is None
+        after.pause()
+        assert await trouble() is None
+        after.resume()
+        before.run("DEL", settings.counter_key)
+        for node in (after, before):
+            node.run("CLUSTER", "SETSLOT", slot, "NODE", after.run("CLUSTER", "MYID"))
+        assert await trouble() is None
+        before.pause()
+        assert await trouble() is None
+        after.pause()
+        assert await trouble() == "timeout"
+    finally:
+        for node in nodes:
+            node.stop()
+        await probe.aclose()
