@@ -103,6 +103,10 @@ def failure_reason(error: BaseException) -> str:
 
     An error that nobody expects is logged, so that somebody learns of it.
     """
+    # A reply of READONLY, of which redis-py makes a broken connection where Sentinels say who is the master.
+    # It raises the one on top of the other at once; a connection that did break has another error there.
+    if isinstance(error, RedisConnectionError) and isinstance(error.__context__, ReadOnlyError):
+        error = error.__context__
     if isinstance(error, ResponseError):
         # Only here the words are Redis': other errors quote host names and paths.
         text = str(error)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from app.counter.check import CounterCheck
 from app.counter.counter import Counter
+from app.counter.metrics import CounterMetrics
 from app.counter.records import CounterRecords
 from app.health import Health
 from app.redis.client import RedisClient, make_redis
@@ -21,10 +22,13 @@ async def counting(
     failures: list[str] | None = None,
     command_timeout: float = TIMEOUT,
     patience: float = PATIENCE,
+    metrics: CounterMetrics | None = None,
 ) -> AsyncIterator[Counter]:
     redis, reading_redis = clients = [make_redis(settings) for _ in range(2)]
     on_failure = failures.append if failures is not None else lambda _: None
-    counter = Counter(redis, reading_redis, settings.counter_key, command_timeout, patience, on_failure)
+    counter = Counter(
+        redis, reading_redis, settings.counter_key, command_timeout, patience, on_failure, metrics
+    )
     try:
         yield counter
     finally:

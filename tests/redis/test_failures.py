@@ -12,6 +12,7 @@ from redis.exceptions import (
     DataError,
     InvalidResponse,
     NoPermissionError,
+    ReadOnlyError,
     RedisClusterException,
     ResponseError,
     TimeoutError as RedisTimeoutError,
@@ -51,6 +52,25 @@ def test_a_lost_connection_may_have_been_applied(tmp_path: Path) -> None:
     assert failure_reason(raised.value) == "connection"
     for reason in ("connection", "protocol", "timeout", "error", "refused command"):
         assert reason not in NOTHING_APPLIED
+
+
+def on_top_of(*errors: Exception) -> BaseException:
+    """Return the last, as if each had been raised while the one before it was handled."""
+    raised: BaseException | None = None
+    for error in errors:
+        error.__context__ = raised
+        raised = error
+    assert raised is not None
+    return raised
+
+
+def test_only_what_is_made_of_the_reply_itself_is_read_only() -> None:
+    """Another connection that broke later may have carried what was applied."""
+    refused, broken, lost = ReadOnlyError("You can't"), RedisConnectionError("a replica"), OSError("reset")
+    assert failure_reason(on_top_of(refused, broken)) == "read only"
+    assert failure_reason(on_top_of(refused, lost, broken)) == "connection"
+    assert failure_reason(on_top_of(refused, RedisTimeoutError("late"))) == "timeout"
+    assert failure_reason(on_top_of(refused, lost)) == "connection"
 
 
 def test_a_cluster_that_sent_us_around_too_often_applied_nothing() -> None:

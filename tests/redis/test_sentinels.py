@@ -1,15 +1,19 @@
 """Redis behind Sentinels that are open, or ask for a password or a user: real servers all."""
 
+import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from app.counter.metrics import CounterMetrics
 from app.counter.waiting import CounterUnavailable
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import SentinelServer, StartService, ValkeyServer
+from tests.counter.counting import counting
 from tests.redis.test_client import count
 from tests.service import eventually
 
@@ -197,3 +201,23 @@ async def test_a_sentinel_that_hangs_leaves_time_for_the_others(start_sentinel: 
     hanging.pause()
     assert await count(behind(hanging.port, other.port)) == 1
     hanging.resume()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_master_that_became_a_replica_leaves_no_doubt(
+    valkey: ValkeyServer, start_sentinel: StartSentinel
+) -> None:
+    """It refused the batch. redis-py calls that a broken connection, of which nobody knows what arrived."""
+    settings = behind(start_sentinel().port)
+    failures: list[str] = []
+    registry = CollectorRegistry()
+    async with counting(settings, failures, 1.0, 5.0, CounterMetrics(registry)) as counter:
+        assert await counter.increment() == 1
+        valkey.run("REPLICAOF", LOOPBACK, free_port())
+        visit = asyncio.create_task(counter.increment())
+        while not failures:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+        valkey.run("REPLICAOF", "NO", "ONE")
+        assert await visit == 2
+    assert set(failures) == {"read only"}
+    assert registry.get_sample_value("visit_batches_in_doubt_total") == 0
