@@ -77,9 +77,10 @@ keys such as DEL, and not after one that our own timeout ended."""
 
 _CODE = re.compile(rf"(?:^|\s-?)({'|'.join(REASONS)})\b")
 
+_REFUSALS = (AuthenticationError, NoPermissionError)
 _CLASSES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     ((RedisTimeoutError, TimeoutError), "timeout"),
-    ((AuthenticationError, NoPermissionError), "authentication"),
+    (_REFUSALS, "authentication"),
     (BusyLoadingError, "loading"),
     (ReadOnlyError, "read only"),
     (MasterDownError, "master down"),
@@ -103,10 +104,7 @@ def failure_reason(error: BaseException) -> str:
 
     An error that nobody expects is logged, so that somebody learns of it.
     """
-    # A reply of READONLY, of which redis-py makes a broken connection where Sentinels say who is the master.
-    # It raises the one on top of the other at once; a connection that did break has another error there.
-    if isinstance(error, RedisConnectionError) and isinstance(error.__context__, ReadOnlyError):
-        error = error.__context__
+    error = _reply_behind(error)
     if isinstance(error, ResponseError):
         # Only here the words are Redis': other errors quote host names and paths.
         text = str(error)
@@ -127,3 +125,19 @@ def failure_reason(error: BaseException) -> str:
     if named is None:
         log.error("unexpected error", exc_info=error)
     return named or UNEXPECTED
+
+
+def _reply_behind(error: BaseException) -> BaseException:
+    """Return the reply of which redis-py made an error of another kind; if there is none, the error."""
+    # READONLY, where Sentinels say who is the master. The one is raised right upon the other: a connection
+    # that did break has another error there.
+    if isinstance(error, RedisConnectionError) and isinstance(error.__context__, ReadOnlyError):
+        return error.__context__
+    # No node of a Cluster told its slots, and before them no command is sent.
+    if isinstance(error, RedisClusterException):
+        behind: BaseException | None = error
+        while behind is not None:
+            if isinstance(behind, _REFUSALS):
+                return behind
+            behind = behind.__cause__ or behind.__context__
+    return error

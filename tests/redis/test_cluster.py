@@ -171,3 +171,37 @@ async def test_a_probe_asks_the_node_that_holds_the_counter_now(tmp_path: Path) 
         for node in nodes:
             node.stop()
         await probe.aclose()
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {},
+        {"redis_password": "wrong"},
+        {"redis_username": "nobody", "redis_password": "right"},
+        {"redis_username": "poor", "redis_password": "right"},
+    ],
+    ids=str,
+)
+@pytest.mark.gen_test(timeout=20)
+async def test_what_a_cluster_refuses_is_an_authentication_failure(
+    tmp_path: Path, refused: dict[str, str]
+) -> None:
+    """Told at once. To redis-py a node that does not say where the slots are is one out of reach."""
+    node = new_node(tmp_path)
+    where = {"redis_host": LOOPBACK, "redis_port": node.port, "redis_cluster": True, "redis_timeout": 2.0}
+    settings = Settings.model_validate({**where, **refused})
+    failures: list[str] = []
+    probe = make_redis(settings)
+    try:
+        node.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        node.run("ACL", "SETUSER", "poor", "on", ">right", "~*", "+@all", "-cluster|slots")
+        node.set_password("right")
+        async with counting(settings, failures, settings.redis_timeout, patience=10) as counter:
+            with pytest.raises(CounterUnavailable, match="authentication"):
+                await counter.increment()
+        assert failures == ["authentication"]
+        assert await health_over(probe, 2.0, settings.counter_key).trouble() == "authentication"
+    finally:
+        node.stop()
+        await probe.aclose()

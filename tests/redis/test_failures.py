@@ -73,6 +73,15 @@ def test_only_what_is_made_of_the_reply_itself_is_read_only() -> None:
     assert failure_reason(on_top_of(refused, lost)) == "connection"
 
 
+def test_a_cluster_that_let_nobody_in_had_a_reason() -> None:
+    """Only where it is that people must help: all else is a node that is out of reach."""
+    no_cluster, unreachable = RedisClusterException("not enabled"), RedisClusterException("unreachable")
+    for refused in (AuthenticationError("invalid"), NoPermissionError("no permissions")):
+        assert failure_reason(on_top_of(refused, no_cluster, unreachable)) == "authentication"
+    for other in (OSError("reset"), ResponseError("ERR no cluster"), RedisTimeoutError("late")):
+        assert failure_reason(on_top_of(other, no_cluster, unreachable)) == "connection"
+
+
 def test_a_cluster_that_sent_us_around_too_often_applied_nothing() -> None:
     reason = failure_reason(ClusterError("TTL exhausted."))
     assert reason == "slot is moving"
