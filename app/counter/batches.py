@@ -18,7 +18,7 @@ from typing import NamedTuple
 import structlog
 
 from app.counter.metrics import CounterMetrics
-from app.counter.records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, CounterRecords, Refused
+from app.counter.records import CounterRecords, Refused
 from app.counter.traces import Traces
 from app.counter.waiting import REFUSED, STOPPING, Patience, Waiter, turn_away
 from app.redis.failures import ELSEWHERE, MENDS_ITSELF, NOTHING_APPLIED, REDIS_TROUBLE, failure_reason
@@ -144,7 +144,7 @@ class Batches:
             self._waiting = deque(visit for visit in self._waiting if visit.waits)
             return False
         self._sequence = 0
-        self._keep_writer(UNUSED_RECORD_SECONDS)
+        self._keep_writer(self._records.unused_record_seconds)
         return True
 
     async def _send_followed(self, batch: Sequence[Waiter], traces: Traces) -> None:
@@ -183,7 +183,7 @@ class Batches:
                 else:
                     in_doubt = False
                     self._sequence += 1
-                    self._keep_writer(RECORD_SECONDS)
+                    self._keep_writer(self._records.record_seconds)
                     self._pace.succeeded()
                     self._answer(batch, value)
                     return

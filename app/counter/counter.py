@@ -45,7 +45,7 @@ class Counter:
         included; `patience` how long a visitor is worth another attempt; both in seconds. `on_failure` hears
         the reason of every failed attempt, in the task that made it."""
         metrics = metrics or CounterMetrics(CollectorRegistry())
-        self._records = CounterRecords(redis, reading_redis, key, metrics.timed)
+        self._records = CounterRecords(redis, reading_redis, key, patience, metrics.timed)
         self._read_pace = Pace()
         self._read_patience = Patience(self._read_pace, timeout, patience)
         self._timeout = timeout

@@ -7,6 +7,7 @@ compared, and no time limit here matters to the guarantee.
 """
 
 import hashlib
+import math
 import re
 import secrets
 from collections.abc import Callable
@@ -20,12 +21,15 @@ from app.redis.client import RedisClient, look_up_again
 from app.settings import HASH_TAG
 
 RECORD_SECONDS = 3600
-"""Kept after the last batch. Longer than any visitor waits (REQUEST_TIMEOUT), or resending would be futile;
-short enough that the records of killed processes do not pile up. A process that counts nothing for half
-as long registers anew, which costs it two more commands."""
+"""Kept at least so long after the last batch; short enough that the records of killed processes do not pile
+up. A process that counts nothing for half as long registers anew, which costs it two more commands."""
 UNUSED_RECORD_SECONDS = 120
-"""Kept before the first batch, which follows at once. Short: while Redis fails, each attempt to
-register may leave a record that nobody uses."""
+"""Kept at least so long before the first batch, which follows at once. Short: while Redis fails, each attempt
+to register may leave a record that nobody uses."""
+PATIENCES = 4
+"""Kept at least so many times as long as a visitor waits (REQUEST_TIMEOUT), or resending would be futile. Of
+a record's life half may be over when a batch is first sent, and a quarter more while it is sent again, for as
+long as a visitor waits; the last quarter is for the way there and back, and for clocks that differ."""
 Timed: TypeAlias = Callable[[str], AbstractContextManager[object]]
 """Given the name of a command, measures what is done within."""
 INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
@@ -45,13 +49,21 @@ class CounterRecords:
     """The commands, each sent once. They raise what redis-py raises; the caller bounds them in time."""
 
     def __init__(
-        self, redis: RedisClient, reading_redis: RedisClient, key: str, timed: Timed = nullcontext
+        self,
+        redis: RedisClient,
+        reading_redis: RedisClient,
+        key: str,
+        patience: float = 0.0,
+        timed: Timed = nullcontext,
     ) -> None:
-        """`reading_redis` is for `value`, which may be asked while another command is under way."""
+        """`reading_redis` is for `value`, which may be asked while another command is under way; `patience`
+        is how long a visitor is worth another attempt, in seconds."""
         self._redis = redis
         self._reading_redis = reading_redis
         self._value_is_elsewhere = False
         self._key = key
+        self.record_seconds = max(RECORD_SECONDS, math.ceil(PATIENCES * patience))
+        self.unused_record_seconds = max(UNUSED_RECORD_SECONDS, math.ceil(PATIENCES * patience))
         self._timed = timed
         self.script = (Path(__file__).parent / "count_batch.lua").read_text()
         self._digest = hashlib.sha1(self.script.encode(), usedforsecurity=False).hexdigest()
@@ -64,7 +76,9 @@ class CounterRecords:
         """
         writer = secrets.token_hex(16)
         with self._timed("register"):
-            is_made = await self._redis.set(self.record(writer), "0 0", nx=True, ex=UNUSED_RECORD_SECONDS)
+            is_made = await self._redis.set(
+                self.record(writer), "0 0", nx=True, ex=self.unused_record_seconds
+            )
         if not is_made:
             raise Refused("the identity is taken")
         return writer
@@ -80,7 +94,7 @@ class CounterRecords:
             self.record(writer),
             str(sequence),
             str(visits),
-            str(RECORD_SECONDS),
+            str(self.record_seconds),
         )
         with self._timed("count"):
             try:

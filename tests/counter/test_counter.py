@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.counter import batches, records
+from app.counter import batches
 from app.counter.waiting import CounterUnavailable
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
@@ -227,10 +227,9 @@ async def leave(visit: asyncio.Task[int]) -> None:
 async def test_a_record_that_expired_while_the_process_was_idle_is_no_failure(
     settings: Settings, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, is_used: bool
 ) -> None:
-    for module in (batches, records):
-        monkeypatch.setattr(module, "RECORD_SECONDS" if is_used else "UNUSED_RECORD_SECONDS", 1)
     failures: list[str] = []
     async with counting(settings, failures) as counter:
+        setattr(counter._batches._records, "record_seconds" if is_used else "unused_record_seconds", 1)
         if is_used:
             await counter.increment()
         else:

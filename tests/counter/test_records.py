@@ -1,15 +1,24 @@
 """The commands and the records that they keep, against a real Valkey."""
 
+import asyncio
 import secrets
 
 import pytest
 from redis.exceptions import ResponseError
 
-from app.counter.records import RECORD_SECONDS, UNUSED_RECORD_SECONDS, NotAnInteger, Refused
+from app.counter.records import (
+    RECORD_SECONDS,
+    UNUSED_RECORD_SECONDS,
+    CounterRecords,
+    NotAnInteger,
+    Refused,
+)
+from app.redis.client import make_redis
 from app.redis.pace import LONGEST_PAUSE
 from app.settings import Settings
 from tests.conftest import ValkeyServer
 from tests.counter.counting import calls, counting, records_of, writers
+from tests.counter.intercepted import Deliver, intercepted
 
 
 @pytest.mark.gen_test
@@ -127,7 +136,20 @@ async def test_the_script_itself_is_sent_once(settings: Settings, valkey: Valkey
     assert (calls(valkey, "eval"), calls(valkey, "incrby")) == (1, 5)
 
 
-def test_records_are_kept_as_long_as_they_are_needed() -> None:
+@pytest.mark.parametrize("patience", [1.0, 30.5, 899.0, 901.0, 86400.0])
+def test_records_are_kept_as_long_as_they_are_needed(patience: float) -> None:
+    redis = make_redis(Settings())
+    records = CounterRecords(redis, redis, "counter", patience)
+    for kept, least in (
+        (records.record_seconds, RECORD_SECONDS),
+        (records.unused_record_seconds, UNUSED_RECORD_SECONDS),
+    ):
+        assert kept >= least
+        # Half may be over when a batch is first sent; it is sent again for so long, and the way takes time.
+        assert kept / 2 + patience + patience <= kept
+
+
+def test_records_are_kept_for_long_and_not_for_ever() -> None:
     request_timeout = Settings.model_fields["request_timeout"].default
     # Sent again by the last visitor who waits, and by a process that paused for a while.
     assert 100 * request_timeout <= RECORD_SECONDS
@@ -135,6 +157,34 @@ def test_records_are_kept_as_long_as_they_are_needed() -> None:
     assert 10 * request_timeout <= UNUSED_RECORD_SECONDS
     # An outage in which every registration arrives and no reply does: that many of each process at a time.
     assert UNUSED_RECORD_SECONDS / (LONGEST_PAUSE / 2) < 1000
+
+
+@pytest.mark.parametrize("is_used", [True, False], ids=["used", "never used"])
+@pytest.mark.gen_test(timeout=15)
+async def test_a_record_is_kept_for_whoever_waits_longer_than_most(
+    settings: Settings, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch, is_used: bool
+) -> None:
+    """Redis is away for longer than a record is kept at least, and no longer than visitors wait."""
+    monkeypatch.setattr("app.counter.records.RECORD_SECONDS", 1)
+    monkeypatch.setattr("app.counter.records.UNUSED_RECORD_SECONDS", 1)
+    loop = asyncio.get_running_loop()
+    strikes, back = not is_used, 0.0
+
+    async def fate(command: bytes, deliver: Deliver) -> bytes | None:
+        nonlocal strikes, back
+        if strikes and b"EVALSHA" in command:
+            strikes, back = False, loop.time() + 1.5
+        return None if loop.time() < back else await deliver(command)
+
+    async with (
+        intercepted(valkey, fate) as port,
+        counting(settings.model_copy(update={"redis_port": port}), patience=5) as counter,
+    ):
+        if is_used:
+            assert await counter.increment() == 1
+            strikes = True
+        assert await counter.increment() == 1 + is_used
+    assert valkey.get("counter") == str(1 + is_used)
 
 
 NUMBERS = ("0", "7", "-5", "10", "9223372036854775807", "-9223372036854775808")
