@@ -63,7 +63,7 @@ REASONS = """\
 
 | reason | when |
 |---|---|
-| `made room` | it was idle, or its request on the way for longest, and was closed for a new one, as there may be no more |
+| `made room` | it was idle, or its request was yet to arrive, when a new one needed the room |
 | `no room` | it was new, and all the others are busy |
 | `unread answer` | its client takes nothing of its answer, or too much of it waits |
 
