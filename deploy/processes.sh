@@ -41,8 +41,6 @@ on_bug() {
 
 interrupted() {
   trap '' INT TERM HUP USR1
-  stop_process "$child"
-  child=''
   fail "$1" "$2" "$(way_on)"
 }
 

@@ -86,6 +86,33 @@ def test_a_signal_acts_at_once_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 5)]
+)
+def test_a_signal_during_a_command_substitution_is_no_bug(
+    number: signal.Signals, status: int, shell: Shell
+) -> None:
+    """Ctrl-C reaches the substitution, too: its status is in $? when the trap begins."""
+    shell.stub("kubectl", {"": ""})
+    snippet = 'set_traps; current_step=build; echo they >"$work/lock-lost"; echo on; '
+    snippet += "said=$(exec sleep 60) || return 0"
+    with subprocess.Popen(
+        shell.command(f"deploy() {{ {snippet}; }}; deploy", *FILES),
+        env=shell.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        time.sleep(0.5)
+        os.killpg(process.pid, number)
+        _, stderr = process.communicate(timeout=30)
+    assert process.returncode == status, stderr
+    assert "bug" not in stderr
+
+
+@pytest.mark.parametrize(
     ("started", "start"), [("child", "run {}"), ("forward", "start_forward other pod/it http")]
 )
 def test_a_signal_ends_a_child_that_is_just_being_started(started: str, start: str, shell: Shell) -> None:
