@@ -51,15 +51,15 @@ on_lost_lock() {
   interrupted 5 "stopped: this deploy lost its lock to $(cat "$work/lock-lost")"
 }
 
-# The release that this deploy has begun to change; empty while nothing was changed.
-changing=''
+# The release that this deploy has begun to change, empty while none is half-way; and what is said once it serves.
+changing='' finished=''
 
 # What a person does after the deploy ended in the middle depends on how far it had come.
 way_on() {
   case $current_step/$changing in
     rollback/"$project") echo "the rollback may be half-way; finish it: $(this_project "--rollback${rollback_revision:+-to $rollback_revision}")" ;;
     uninstall/*) echo "it may be half-way; run the same command again to finish" ;;
-    */) echo "what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}" ;;
+    */) echo "${finished:-what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}}" ;;
     */"$project")
       echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or $(this_project --rollback)"
       ;;

@@ -83,6 +83,8 @@ mark_verified() {
     entries+="$number/$uid${origin:+/$origin} "
   done <<<"${revisions[$release]}"
   write_record "$(record_key "$release")" "${entries% }"
+  # Whoever were told to finish a rollback that is recorded would go one version too far.
+  if [ "$changing" = "$release" ]; then changing='' finished="$release serves as revision $revision, verified"; fi
   read_revisions "$release"
 }
 

@@ -238,3 +238,14 @@ def test_leaves_what_somebody_did_during_a_deploy_that_changed_nothing(shell: Sh
     done = rolled_back(shell, "read_revisions shop; release_failed shop 9 'it failed'", history, "1/a")
     assert not shell.calls("helm", "rollback")
     assert done.status == 10
+
+
+def test_a_rollback_that_is_recorded_is_not_half_way(shell: Shell) -> None:
+    """Whoever were told to finish it would go one version too far."""
+    after = VERIFIED + "4 d deployed\n"
+    history: list[str | Reply] = [VERIFIED, after, after, failure("Unable to connect to the server: EOF")]
+    done = rolled_back(shell, "rollback_service", history, "1/a 2/b 3/c", rollback_revision="", patience=0)
+    assert shell.calls("kubectl", '"service":"1/a 2/b 3/c 4/d/2"')
+    assert done.status == 3, done
+    assert "half-way" not in done.stderr
+    assert done.stderr.endswith("\n       shop serves as revision 4, verified\n")
