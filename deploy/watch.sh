@@ -47,11 +47,12 @@ watch_fields+='{range .status.containerStatuses[*]}{.state.waiting.reason} {.sta
 # Of the object that was observed last.
 seen_generation='' generation='' wanted=0 total=0 updated=0 available=0 new_pods='' rollout_revision=''
 
-# observe KIND RELEASE: sets the numbers above; rollout_fault too, when waiting cannot help.
+# observe KIND RELEASE: sets the numbers above; rollout_fault too, when waiting cannot help. Asks once, unless the caller's
+# `ask` is another way to.
 observe() {
   local object name object_generation observed replicas all new ready least revision hash revision_hash current update
   local failure unschedulable restarts waiting
-  try_once "${kubectl[@]}" get "$1,horizontalpodautoscalers,replicasets,pods" \
+  "${ask-try_once}" "${kubectl[@]}" get "$1,horizontalpodautoscalers,replicasets,pods" \
     -l "app.kubernetes.io/instance=$2" -o jsonpath="$watch_fields" || return
   generation='' new_pods='' waiting_pod='' restarted_pod='' suspects=' '
   while IFS='|' read -r -u 4 object name object_generation observed replicas all new ready least revision hash \
@@ -96,8 +97,10 @@ rollout_line() {
 }
 
 # old_pods_remain: of the release that was observed last; they end after they were replaced, and answer until then.
+# One that was evicted answers nobody, and stays for days.
 old_pods_remain() {
   if [ -z "$new_pods" ]; then return 1; fi
-  try_once "${kubectl[@]}" get pods -o name -l "app.kubernetes.io/instance=$project,pod-template-hash,pod-template-hash!=$new_pods" || return 0
+  try_once "${kubectl[@]}" get pods -o name --field-selector status.phase=Running \
+    -l "app.kubernetes.io/instance=$project,pod-template-hash,pod-template-hash!=$new_pods" || return 0
   [ -n "$reply" ]
 }

@@ -216,3 +216,24 @@ def test_one_unlucky_answer_before_the_change_excuses_nothing(shell: Shell) -> N
     shell.stub("helm", {"get values shop --revision 4": HOST})
     call = 'verified[shop]=4; read_baseline shop.test; echo "$entrance_was_good"'
     assert shell.says(f"{PARTS}\n{call}", *FILES) == "yes"
+
+
+def test_a_pod_of_the_version_before_that_was_evicted_answers_nobody(shell: Shell) -> None:
+    """It stays in the list for days, with the phase Failed."""
+    shell.stub(
+        "kubectl", {"--field-selector status.phase=Running": "", "pod-template-hash!=new": "pod/evicted"}
+    )
+    assert ended(shell, "new_pods=new bad_times=9") == "1 1 GET /: answer 1 was wrong"
+
+
+@pytest.mark.parametrize(("bad", "said"), [(2, "0 3 "), (9, "1 3 ")])
+def test_time_that_is_over_does_not_make_the_first_unsure_answer_the_last(
+    bad: int, said: str, shell: Shell
+) -> None:
+    """On a slow way one pass takes longer than all of it."""
+    assert ended(shell, f"bad_times={bad} bad_status=2 smoke_seconds=0").startswith(said)
+
+
+def test_after_the_time_what_does_not_count_is_not_asked_for_ever(shell: Shell) -> None:
+    another = "old_pods_remain() { [ $asked -ge 2 ]; }"
+    assert ended(shell, f"{another}; bad_times=99 bad_status=2 smoke_seconds=0").startswith("1 2 ")
