@@ -48,8 +48,9 @@ try_persistently() {
 }
 
 # must_ask, must_helm: the same, and no answer ends the deploy. Never under `||` or `if`: they do not return then.
-must_ask() { try_ask "$@" || fail_asking; }
-must_helm() { try_helm "$@" || fail_asking; }
+must() { try_persistently "$@" || fail_asking; }
+must_ask() { must "${kubectl[@]}" "$@"; }
+must_helm() { must "${helm[@]}" "$@"; }
 
 fail_asking() {
   local status=3 what

@@ -56,9 +56,10 @@ mark_served() {
   mark_verified "$1" "${applied[$1]:-${newest[$1]}}" "${copies[$1]-}"
 }
 
-# note_room: a cluster that is full before the change is full after it.
+# note_room: a cluster that is full before the change is full after it. Without an answer an old restart would be blamed
+# on the version that comes.
 note_room() {
-  room_before=''
+  local ask=must
   since=() new_pods=''
   if observe deployment "$project" && [ -n "${since[unschedulable]-}" ] && [ "$available" -gt 0 ]; then
     room_before=$available

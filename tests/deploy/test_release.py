@@ -217,3 +217,20 @@ def test_pods_of_an_install_that_failed_half_way_are_not_uninstalled(shell: Shel
     call = "roll_back() { echo roll back $*; }; uninstall_release() { echo uninstall $*; }"
     call += "; read_revisions shop; recover_pending shop"
     assert "uninstall" not in shell.says(call, "charts", "record", "lock", "replicas", "release")
+
+
+def noted(shell: Shell, replies: list[str | Reply]) -> Done:
+    shell.no_sleep()
+    shell.stub("kubectl", {"get deployment,": replies})
+    return shell.run('note_room; echo "«$pods_before»"', "release", "watch", "trouble", patience=2)
+
+
+def test_one_request_that_was_lost_does_not_hide_which_pods_ran_before(shell: Shell) -> None:
+    """An old restart of theirs would be blamed on the version."""
+    lines = deployment() + replica_sets(new="2") + pod("shop-new-1", "new", restarts=1)
+    assert noted(shell, [failure("Unable to connect to the server: EOF"), lines]).stdout == "«new»\n"
+
+
+def test_only_a_first_installation_has_no_pods_before(shell: Shell) -> None:
+    assert noted(shell, [""]).stdout == "«»\n"
+    assert noted(shell, [failure("Error from server (Forbidden): pods is forbidden")]).status == 3
