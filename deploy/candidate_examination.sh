@@ -1,21 +1,22 @@
 # How the candidate is asked, and judged: by its answers, by what the kubelet finds, and by how it ends.
 
 candidate_tries=3 candidate_fault='' candidate_ready='' candidate_runs=''
-candidate_fields='{.status.phase}|{.status.reason}|{.status.conditions[?(@.type=="ContainersReady")].status}|{.status.containerStatuses[*].state.running.startedAt}'
+candidate_fields='{.status.phase}|{.status.reason}|{.metadata.deletionTimestamp}|{.status.conditions[?(@.type=="ContainersReady")].status}|{.status.containerStatuses[*].state.running.startedAt}'
 candidate_fields+='|{.status.containerStatuses[*].state.terminated.reason} {.status.containerStatuses[*].state.terminated.exitCode}'
 candidate_fields+='|{.status.conditions[?(@.reason=="Unschedulable")].message}'
 candidate_fields+='|{.status.containerStatuses[*].state.waiting.reason} {.status.containerStatuses[*].state.waiting.message}'
 
 # observe_candidate: sets candidate_runs and candidate_ready; candidate_fault when its container ended.
 observe_candidate() {
-  local phase reason ready running ended unschedulable waiting pod=$project-candidate
+  local phase reason deleted ready running ended unschedulable waiting pod=$project-candidate
   must_ask get pod "$pod" --ignore-not-found -o jsonpath="$candidate_fields"
-  IFS='|' read -r phase reason ready running ended unschedulable waiting <<<"$reply"
+  IFS='|' read -r phase reason deleted ready running ended unschedulable waiting <<<"$reply"
   # shellcheck disable=SC2034 # await_candidate reads it by name
   candidate_runs=$running candidate_ready='' rollout_fault='' suspects=' '
   if [ "$ready" = True ]; then candidate_ready=yes; fi
-  case $phase$reason in
-    '') fail 3 "the pod $pod was deleted by somebody" "nothing was changed; run the same command again" ;;
+  # One that is deleted ends by itself first.
+  case ${deleted:+deleted}$phase$reason in
+    '' | deleted*) fail 3 "the pod $pod was deleted by somebody" "nothing was changed; run the same command again" ;;
     Failed?*) fail 3 "the pod $pod was ended by the cluster: $reason" "nothing was changed; run the same command again" ;;
     Failed | Succeeded)
       candidate_fault="its container ended: ${ended% *}, exit status ${ended##* }; its last line: $("${kubectl[@]}" logs "$pod" --tail 1 2>/dev/null || true)"

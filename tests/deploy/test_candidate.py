@@ -63,7 +63,7 @@ def unreached(shell: Shell, ready: str) -> Done:
     shell.stub(
         "kubectl",
         {
-            "get pod shop-candidate": f"Running||{ready}|now|||",
+            "get pod shop-candidate": f"Running|||{ready}|now|||",
             "port-forward": failure("error: pods/portforward is forbidden"),
             "get deployment,": deployment(),
             "logs": "",
@@ -94,16 +94,16 @@ def observed(shell: Shell, line: str) -> Done:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("Running||True|now|||", ""),
+        ("Running|||True|now|||", ""),
         (
-            "Failed||False||OOMKilled 137||",
+            "Failed|||False||OOMKilled 137||",
             "its container ended: OOMKilled, exit status 137; its last line: the last words",
         ),
         (
-            "Pending||False||||ImagePullBackOff 503",
+            "Pending|||False||||ImagePullBackOff 503",
             "pod shop-candidate: its image cannot be pulled: ImagePullBackOff 503",
         ),
-        ("Pending||False||||ContainerCreating ", ""),
+        ("Pending|||False||||ContainerCreating ", ""),
     ],
 )
 def test_what_is_wrong_with_a_candidate(line: str, fault: str, shell: Shell) -> None:
@@ -114,8 +114,15 @@ def test_what_is_wrong_with_a_candidate(line: str, fault: str, shell: Shell) -> 
     ("line", "why"),
     [
         ("", "the pod shop-candidate was deleted by somebody"),
-        ("Failed|Evicted|False||OOMKilled 137||", "the pod shop-candidate was ended by the cluster: Evicted"),
-        ("Failed|DeadlineExceeded|False||||", "was ended by the cluster: DeadlineExceeded"),
+        (
+            "Failed|Evicted||False||OOMKilled 137||",
+            "the pod shop-candidate was ended by the cluster: Evicted",
+        ),
+        ("Failed|DeadlineExceeded||False||||", "was ended by the cluster: DeadlineExceeded"),
+        # A drain: it ends with all its grace, and the kubelet says how before the API server forgets it.
+        ("Succeeded||2026-01-01T00:00:00Z|False||Completed 0||", "was deleted by somebody"),
+        ("Failed||2026-01-01T00:00:00Z|False||Error 137||", "was deleted by somebody"),
+        ("Running||2026-01-01T00:00:00Z|False|now|||", "was deleted by somebody"),
     ],
 )
 def test_what_others_did_to_it_is_not_its_fault(line: str, why: str, shell: Shell) -> None:
@@ -126,7 +133,7 @@ def test_what_others_did_to_it_is_not_its_fault(line: str, why: str, shell: Shel
 
 
 def test_no_node_for_the_candidate_is_not_its_fault(shell: Shell) -> None:
-    done = observed(shell, "Pending||False|||0/3 nodes: Insufficient cpu|")
+    done = observed(shell, "Pending|||False|||0/3 nodes: Insufficient cpu|")
     assert done.status == 3
     assert "there is no room for one more pod" in done.stderr
     assert "--no-candidate" in done.stderr
