@@ -56,11 +56,13 @@ set_option() {
   local variable=${option_variables[$1]-}
   [ -n "$variable" ] || refuse option "$1" "those of ./deploy.sh --help"
   [ $# -eq 2 ] || refuse "$1" nothing "a value after it"
+  [ "$variable" != given ] || refuse "$1" "$2 as well" "once; what two files hold, one file can hold"
   case $1 in
     --rollback-to) [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || refuse "$1" "$2" "the number of a revision" && set_action rollback ;;
     --values | --redis-values | --ca) [ -z "$2" ] || { [ -r "$2" ] && [ ! -d "$2" ]; } || refuse "$1" "$2" "a file that can be read" ;;
   esac
   printf -v "$variable" '%s' "$2"
+  option_variables[$1]=given
 }
 
 set_positional() {
@@ -130,7 +132,10 @@ check_options() {
     case $name in
       # Bash reads 08 as an octal number.
       *_SECONDS) [[ ${!name} =~ ^(0|[1-9][0-9]{0,4})?$ ]] || refuse "$name" "${!name}" "whole seconds, 0 to 99999" ;;
-      DEPLOY_SLOWEST_ANSWER) [[ ${!name} =~ ^([0-9]+(\.[0-9]+)?)?$ ]] || refuse "$name" "${!name}" "seconds" ;;
+      # Without milliseconds curl knows no limit.
+      DEPLOY_SLOWEST_ANSWER)
+        [[ ${!name} =~ ^([0-9]*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]{0,2}[1-9][0-9]*)?$ ]] || refuse "$name" "${!name}" "seconds, at least 0.001"
+        ;;
     esac
   done
 }

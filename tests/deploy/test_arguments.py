@@ -232,6 +232,27 @@ def test_seconds_that_are_none_are_refused_before_anything(name: str, tools: Pat
     assert done.returncode == 2, done
 
 
+@pytest.mark.parametrize(
+    ("seconds", "status"),
+    [("0", 2), ("0.0", 2), ("00.000", 2), ("0.0004", 2), ("0.001", 3), ("0.5", 3), ("10", 3), ("", 3)],
+)
+def test_an_answer_without_a_time_is_refused(seconds: str, status: int, tools: Path) -> None:
+    """To curl no milliseconds are no limit."""
+    assert deploy(GOOD, tools, DEPLOY_SLOWEST_ANSWER=seconds).returncode == status
+
+
+@pytest.mark.parametrize("option", ["--values", "--timeout"])
+def test_an_option_is_given_once(option: str, tools: Path, tmp_path: Path) -> None:
+    """The first of two files would be left out without a word."""
+    (tmp_path / "1").write_text("replicas: 3\n")
+    (tmp_path / "2").write_text("replicas: 4\n")
+    given = [str(tmp_path / "1"), str(tmp_path / "2")] if option == "--values" else ["60", "90"]
+    done = deploy([*GOOD, option, given[0], f"{option}={given[1]}"], tools)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"deploy.sh: {option}: got «{given[1]} as well», allowed: once; ")
+    assert "one file" in done.stderr
+
+
 def test_nobodys_preferences_of_kubectl_count(tools: Path, tmp_path: Path) -> None:
     """With one it asks a person before it deletes, and takes no answer for no."""
     kubectl = tools / "kubectl"
