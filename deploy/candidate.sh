@@ -9,7 +9,6 @@ test_candidate() {
   remove_candidate
   if ! candidate_is_wanted; then return; fi
   make_candidate
-  since=() candidate_fault='' answer_fault=''
   await_candidate candidate_runs "$candidate_seconds" "its container does not run"
   examine_candidate
   # What the kubelet finds counts, too: a probe that it cannot reach would stop the rollout.
@@ -49,23 +48,23 @@ make_candidate() {
   # No pod can be made without its ServiceAccount. It names its release, so that Helm takes it over.
   if grep -q '^kind: ServiceAccount' "$work/$project.yaml"; then
     render_candidate serviceaccount
-    try_ask create -f "$work/serviceaccount.yaml" -o name || grep -q AlreadyExists "$work/error" || fail_asking
+    try_ask create -f "$work/parts/serviceaccount.yaml" -o name || grep -q AlreadyExists "$work/error" || fail_asking
   fi
   # Before the pod, so that it never runs without, and kept: alone it selects nothing.
   if grep -q '^kind: NetworkPolicy' "$work/$project.yaml"; then
     render_candidate candidate_networkpolicy --set candidate.enabled=true
-    must_ask apply -f "$work/candidate_networkpolicy.yaml"
+    must_ask apply -f "$work/parts/candidate_networkpolicy.yaml"
   else
     must_ask delete networkpolicies "$project-candidate" --ignore-not-found
   fi
   candidate_made=yes
-  until try_ask create -f "$work/candidate.yaml" -o name; do
+  until try_ask create -f "$work/parts/candidate.yaml" -o name; do
     why=$(last_words)
     case $why in
       # A first try whose reply was lost made it. One that was left and removed may still be there, or in a quota's count.
       *AlreadyExists*)
-        must_ask get pod "$project-candidate" --ignore-not-found -o jsonpath='{.metadata.deletionTimestamp}'
-        if [ -z "$reply" ]; then return; fi
+        must_ask get pod "$project-candidate" --ignore-not-found -o jsonpath='{.metadata.name}{.metadata.deletionTimestamp}'
+        if [ "$reply" = "$project-candidate" ]; then return; fi
         ;;
       *'exceeded quota'*) if [ "$SECONDS" -ge "$deadline" ]; then no_room "$why"; fi ;;
       *) deadline=0 ;;
@@ -98,6 +97,5 @@ remove_candidate() {
 # leave_no_candidate: however the deploy ends.
 leave_no_candidate() {
   [ -z "$candidate_secret_made" ] || "${kubectl[@]}" delete externalsecrets.external-secrets.io "$project-candidate" --wait=false >/dev/null 2>&1 || true
-  if [ -z "$candidate_made" ]; then return; fi
-  "${kubectl[@]}" "${end_candidate[@]}" "$project-candidate" >/dev/null 2>&1 || true
+  [ -z "$candidate_made" ] || "${kubectl[@]}" "${end_candidate[@]}" "$project-candidate" >/dev/null 2>&1 || true
 }

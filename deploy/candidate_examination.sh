@@ -113,7 +113,8 @@ await_ready_candidate() {
 
 # spare_it WHAT IT SAID: exit 3 where Redis refuses it, or is unwell for the pods that serve, too.
 spare_it() {
-  if grep -q authentication <<<"$1 $("${kubectl[@]}" logs "$project-candidate" --tail 20 2>/dev/null || true)"; then
+  local refused='NOAUTH|WRONGPASS|NOPERM|redis: authentication|reason"?[=:] ?"?authentication'
+  if grep -Eq "$refused" <<<"$1 $("${kubectl[@]}" logs "$project-candidate" --tail 20 2>/dev/null || true)"; then
     fail 3 "Redis does not let the candidate count (it says «$1»): it counts under a key of its own, {<COUNTER_KEY>}:candidate" \
       "nothing was changed; let the ACL user write ~{<COUNTER_KEY>}:candidate*, or deploy without a candidate: --no-candidate"
   fi
@@ -121,7 +122,6 @@ spare_it() {
     fail 3 "the candidate does not serve (it says «$1»), and $((wanted - available)) of $wanted pods that run do not either: Redis is unwell" \
       "nothing was changed; mend Redis, then run the same command again"
   fi
-  rollout_fault=''
 }
 
 # candidate_failed STATUS WHY
@@ -131,6 +131,6 @@ candidate_failed() {
     advice+="; it was tested with the Redis that runs: if it needs the changed one, deploy that first, alone, or use --no-candidate"
   fi
   save_evidence "$project" pod "$2"
-  cp "$work/answers" "$work/candidate.yaml" "$evidence" 2>/dev/null || true
+  cp "$work/answers" "$work/parts/candidate.yaml" "$evidence" 2>/dev/null || true
   fail "$1" "the new version failed as a candidate: $2" "$advice; evidence: $evidence"
 }

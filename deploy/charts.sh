@@ -27,7 +27,7 @@ check_charts() {
 keep_charts() {
   local file
   cp -R "$root/.helm" "$work/charts"
-  mkdir -p "$work/values"
+  mkdir -p "$work/values" "$work/parts"
   for file in values_file redis_values_file; do
     if [ -z "${!file}" ]; then continue; fi
     cat "${!file}" >"$work/values/$file.yaml"
@@ -46,9 +46,10 @@ render_service() {
   render_into "$project" "$project" "$work/charts" "${service_values[@]}"
 }
 
-# render_candidate FILE VALUES...: the candidate's template of that name, into $work/FILE.yaml; with the release's values.
+# render_candidate FILE VALUES...: the candidate's template of that name, into $work/parts/FILE.yaml, where no release's
+# manifest is; with the release's values.
 render_candidate() {
-  render_into "$1" "$project" "$work/charts" "${service_values[@]}" --show-only "templates/$1.yaml" "${@:2}"
+  render_into "parts/$1" "$project" "$work/charts" "${service_values[@]}" --show-only "templates/$1.yaml" "${@:2}"
 }
 
 # render_into FILE RELEASE CHART ARGUMENT...: what Helm would apply, into $work/FILE.yaml. Exit 6 if the values do not fit.

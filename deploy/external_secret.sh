@@ -7,7 +7,7 @@ sync_external_secret() {
   deadline=$((SECONDS + seconds))
   check_lock
   render_candidate externalsecret "${@:2}"
-  must_ask apply -f "$work/externalsecret.yaml"
+  must_ask apply -f "$work/parts/externalsecret.yaml"
   made=$reply
   # Unchanged, it would be read again after its refresh interval only.
   must_ask annotate "$external_secrets" "$name" --overwrite "deploy/asked=$(date +%s)" -o jsonpath='{.status.syncedResourceVersion}'

@@ -148,7 +148,8 @@ def test_no_node_for_the_candidate_is_not_its_fault(shell: Shell) -> None:
     ],
 )
 def test_a_candidate_that_cannot_be_made(error: str, status: int, why: str, shell: Shell) -> None:
-    shell.stub("kubectl", {"create": failure(error), "delete networkpolicies": "", "get pod": ""})
+    there = {"delete networkpolicies": "", "get pod": "shop-candidate"}
+    shell.stub("kubectl", {"create": failure(error), **there})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n")
     done = shell.run("render_candidate() { :; }; make_candidate", *FILES)
     assert done.status == status, done
@@ -157,8 +158,13 @@ def test_a_candidate_that_cannot_be_made(error: str, status: int, why: str, shel
 
 @pytest.mark.parametrize(
     ("ends", "status"),
-    [(["2026-01-01T00:00:00Z", ""], 0), ("2026-01-01T00:00:00Z", 3)],
-    ids=["goes", "stays"],
+    [
+        (["shop-candidate2026-01-01T00:00:00Z", "shop-candidate"], 0),
+        # Gone between the two questions: none of ours is there yet.
+        (["", "shop-candidate"], 0),
+        ("shop-candidate2026-01-01T00:00:00Z", 3),
+    ],
+    ids=["goes", "just went", "stays"],
 )
 def test_one_that_is_still_ending_is_not_tested_in_its_place(
     ends: str | list[str | Reply], status: int, shell: Shell
@@ -168,7 +174,7 @@ def test_one_that_is_still_ending_is_not_tested_in_its_place(
     there = failure("Error from server (AlreadyExists): object is being deleted: pods already exists")
     shell.stub("kubectl", {"create": there, "delete networkpolicies": "", "get pod": ends})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n")
-    done = shell.run("render_candidate() { :; }; suspect_seconds=1; make_candidate", *FILES)
+    done = shell.run("render_candidate() { :; }; suspect_seconds=2; make_candidate", *FILES)
     assert done.status == status, done
     assert len(shell.calls("kubectl", "create")) > 1
 
@@ -184,8 +190,8 @@ def test_one_that_is_still_ending_is_not_tested_in_its_place(
 )
 def test_its_service_account_is_there_before_it(reply: str | Reply, status: int, shell: Shell) -> None:
     """The first deploy with one, or with another name: no release has brought it yet."""
-    pod = f"create -f {shell.work}/candidate.yaml"
-    account = f"create -f {shell.work}/serviceaccount.yaml"
+    pod = f"create -f {shell.work}/parts/candidate.yaml"
+    account = f"create -f {shell.work}/parts/serviceaccount.yaml"
     shell.stub("kubectl", {account: reply, pod: "", "delete networkpolicies": ""})
     (shell.work / "shop.yaml").write_text("kind: Deployment\n---\nkind: ServiceAccount\n")
     done = shell.run("render_candidate() { :; }; make_candidate", *FILES)
@@ -222,8 +228,18 @@ def test_a_candidate_goes_however_the_deploy_ends(made: str, deletes: int, shell
     assert len(shell.calls("kubectl", "delete pod --ignore-not-found --wait=false")) == deletes
 
 
-def test_redis_that_forbids_the_candidates_key_is_named(shell: Shell) -> None:
-    done = shell.run("spare_it 'authentication to Redis failed 503'", *FILES)
+@pytest.mark.parametrize(
+    ("said", "log"),
+    [
+        ("redis: authentication 503", ""),
+        ("503", '{"event":"redis unavailable","reason":"authentication"}'),
+        ("503", "redis unavailable reason=authentication route=/"),
+        ("503", "NOPERM No permissions to access a key"),
+    ],
+)
+def test_redis_that_forbids_the_candidates_key_is_named(said: str, log: str, shell: Shell) -> None:
+    shell.stub("kubectl", {"logs": log})
+    done = shell.run(f"spare_it '{said}'", *FILES)
     assert done.status == 3
     assert "Redis does not let the candidate count" in done.stderr
     assert "{<COUNTER_KEY>}:candidate" in done.stderr
@@ -281,3 +297,19 @@ def test_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:
     call = "render_service() { :; }; test_candidate"
     done = shell.run(call, *FILES, lock_identity="me", asked_digest="", candidate="no")
     assert done.status == 0, done.stderr
+
+
+def test_a_version_that_speaks_of_authentication_is_not_spared(shell: Shell) -> None:
+    shell.stub("kubectl", {"logs": "the authentication middleware is ready", "get": deployment()})
+    assert shell.says("spare_it 503; echo blamed", *FILES) == "blamed"
+
+
+@pytest.mark.parametrize("project", ["candidate", "serviceaccount", "externalsecret"])
+def test_the_candidates_manifests_are_beside_every_projects(project: str, shell: Shell) -> None:
+    """Else the plan would compare, and the account be made, from the other's."""
+    shell.stub("helm", {"template": "kind: Pod"})
+    own = shell.work / f"{project}.yaml"
+    own.write_text("kind: Deployment")
+    shell.says(f"keep_charts; render_candidate {project}", *FILES, project=project)
+    assert own.read_text() == "kind: Deployment"
+    assert (shell.work / "parts" / own.name).read_text() == "kind: Pod"
