@@ -39,7 +39,7 @@ watch_fields='{range .items[*]}{.kind}|{.metadata.name}|{.metadata.generation}|{
 watch_fields+='|{.spec.replicas}|{.status.replicas}|{.status.updatedReplicas}|{.status.availableReplicas}|{.spec.minReplicas}'
 watch_fields+='|{.metadata.annotations.deployment\.kubernetes\.io/revision}|{.metadata.labels.pod-template-hash}'
 watch_fields+='|{.metadata.labels.controller-revision-hash}|{.status.currentRevision}|{.status.updateRevision}'
-watch_fields+='|{.status.conditions[?(@.type=="ReplicaFailure")].message}{.status.conditions[?(@.reason=="ProgressDeadlineExceeded")].message}'
+watch_fields+='|{.status.conditions[?(@.type=="ReplicaFailure")].message}'
 watch_fields+='|{.status.conditions[?(@.reason=="Unschedulable")].message}|{.status.containerStatuses[*].restartCount}'
 watch_fields+='|{range .status.initContainerStatuses[*]}{.state.waiting.reason} {.state.waiting.message} {end}'
 watch_fields+='{range .status.containerStatuses[*]}{.state.waiting.reason} {.state.waiting.message} {end}{"\n"}{end}'

@@ -111,6 +111,11 @@ def test_a_quota_counts_when_it_lasts(shell: Shell) -> None:
     assert observed(shell, (100, lines), (103, deployment()), (106, lines)) == ""
 
 
+def test_that_it_takes_long_is_no_trouble_of_its_own() -> None:
+    """The Deployment says so after its progressDeadlineSeconds, whatever --timeout and DEPLOY_PULL_SECONDS allow."""
+    assert "ProgressDeadlineExceeded" not in (ROOT / "deploy" / "watch.sh").read_text()
+
+
 def test_a_quota_of_the_version_before_does_not_count(shell: Shell) -> None:
     lines = deployment(observed=4, failure="pods is forbidden: exceeded quota")
     assert observed(shell, (100, lines), (999, lines)) == ""
