@@ -8,7 +8,7 @@ plan_differs='' plan_is_impossible='' known_content=''
 show_plan() {
   make_plan
   result "$(cat "$work/plan")"
-  if [ -n "$plan_is_impossible" ]; then exit 6; fi
+  [ -z "$plan_is_impossible" ] || fail 6 "$plan_is_impossible" "nothing was changed; ask for what it was, or delete the object first"
   if [ -n "$plan_differs" ]; then exit 20; fi
   result "No differences: $project in the namespace $namespace is as asked."
 }
@@ -53,7 +53,7 @@ plan_release() {
   # A deploy asks the cluster right before it changes something, with the digest.
   if [ -n "$revision" ] && [ "$action" = plan ]; then cluster_difference "$release" || status=$?; fi
   if is_impossible "$status"; then
-    plan_is_impossible=yes kind='!' what="impossible: $(last_words)"
+    kind='!' what="impossible: $(last_words)" plan_is_impossible="$release cannot become what was asked: $(last_words)"
   elif [ -z "$revision" ]; then
     what=new
   elif [ "$target" != "$revision" ]; then

@@ -107,6 +107,9 @@ def test_a_change_that_cannot_be_made_ends_with_6(shell: Shell) -> None:
     done = planned(shell, failure(error, 2), after=AFTER)
     assert done.status == 6
     assert f"! release shop: impossible: {error}\n" in done.stdout
+    assert (
+        f"deploy.sh: shop cannot become what was asked: {error}\n       nothing was changed; " in done.stderr
+    )
 
 
 def test_what_was_changed_by_hand_is_shown(shell: Shell) -> None:
