@@ -70,7 +70,7 @@ note_room() {
 
 # apply_release RELEASE CHART VALUES...: after render. Nothing is applied when nothing would change.
 apply_release() {
-  local release=$1 chart=$2 before status=0
+  local release=$1 chart=$2 before made known status=0
   read_revisions "$release"
   before=${newest[$release]}
   if [ -n "$before" ]; then difference_or_refusal "$release" || status=$?; fi
@@ -82,7 +82,7 @@ apply_release() {
   # What mends a change by hand copies the revision before: going back from it means going back from that.
   if is_current "$release"; then copies[$release]=$(origin_of "$release" "$before"); fi
   recover_pending "$release"
-  before=${newest[$release]}
+  before=${newest[$release]} made=$made_revisions known=("${changes[@]}")
   begin_change "$release"
   upgrade_release "$release" "$chart" "${@:3}" || apply_failed "$release" "$before"
 }
@@ -122,16 +122,19 @@ upgrade_release() {
 
 # apply_failed RELEASE REVISION: Helm may have applied a part of it before it failed.
 apply_failed() {
-  local release=$1 before=$2 reason away
-  reason="helm could not apply $release: $(last_words 3)" away=$(is_unreachable && echo yes || true)
+  local release=$1 before=$2 reason status=6 advice='correct the values, or delete what cannot be changed in place'
+  reason="helm could not apply $release: $(last_words 3)"
+  # Nobody's values are wrong where the API server or a webhook is away, or a right is missing.
+  if is_unreachable || grep -Eq 'failed calling webhook|forbidden: User' "$work/error"; then
+    status=3 advice='mend that, then run the same command again'
+  fi
   read_revisions "$release"
   case $reason in *'another operation'*) fail 10 "$reason" "somebody else changes $release right now: $(this_project --history)" ;; esac
   if [ "${newest[$release]}" = "$before" ]; then
-    unset 'changes[-1]' && made_revisions='' changing=''
-    if [ -n "$away" ]; then fail 3 "$reason" "$(way_on)"; fi
-    fail 6 "$reason" "it was not changed; correct the values, or delete what cannot be changed in place"
+    changes=("${known[@]}") made_revisions=$made changing=''
+    fail "$status" "$reason" "$(way_on); $advice"
   fi
-  release_failed "$release" 6 "$reason"
+  release_failed "$release" "$status" "$reason"
 }
 
 # recover_pending RELEASE: a deploy that was killed leaves its release pending, and Helm refuses to touch it.
@@ -142,7 +145,7 @@ recover_pending() {
   # An installation that failed half-way may serve all the same.
   case $state in pending-upgrade | pending-rollback) target=${target:-$(newest_of "$release" '.*' "${newest[$release]}")} ;; esac
   note "$release was left $state by a deploy that ended in the middle: recovering"
-  changing=$release
+  begin_change "$release"
   if [ -n "$target" ]; then
     roll_back "$release" "$target" ||
       fail 10 "$release is $state and cannot be rolled back to revision $target: $(last_words 3)" "$advice"

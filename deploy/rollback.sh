@@ -2,7 +2,7 @@
 
 # release_failed RELEASE STATUS REASON: exit with it once the revision before serves again, with 10 if it does not.
 release_failed() {
-  local release=$1 status=$2 reason=$3 target revision known=${applied[$1]:-${newest[$1]-}}
+  local release=$1 status=$2 reason=$3 target revision known=${applied[$1]:-${newest[$1]-}} how='and verified'
   save_evidence "$release" "$(kind_of "$release")" "$reason"
   read_revisions "$release"
   target=$(restorable "$release") revision=${newest[$release]}
@@ -12,18 +12,21 @@ release_failed() {
   [ "${known:-$revision}" = "$revision" ] ||
     fail 10 "$reason" "somebody else changed $release meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
   step rollback restore_release "$release" "$target" "$reason"
-  fail "$status" "$reason" "revision $target of $release was restored and verified as revision ${newest[$release]}; evidence: $evidence"
+  [[ " ${verified[$release]} " == *" $target "* ]] || how='(no record says that it was verified)'
+  fail "$status" "$reason" "revision $target of $release was restored $how as revision ${newest[$release]}; evidence: $evidence"
 }
 
 # restore_release RELEASE REVISION [REASON]: roll back to it; exit 10 if that fails, too.
 restore_release() {
   local release=$1 target=$2 reason=${3-} digest host
-  check_lock
-  begin_change "$release"
   if [ "$release" = "$project" ]; then
+    # Room may have gone during the deploy, with a node.
+    note_room
     deployed_value digest "$target" image digest
     deployed_value host "$target" ingress host
   fi
+  check_lock
+  begin_change "$release"
   roll_back "$release" "$target" || not_restored "$target" "$reason" "helm rollback failed: $(last_words 3)"
   read_revisions "$release"
   await_rollout "$(kind_of "$release")" "$release" "$room_before" || not_restored "$target" "$reason" "$rollout_fault"
@@ -69,7 +72,6 @@ rollback_service() {
   [[ " ${verified[$project]} " == *" ${target:-none} "* ]] ||
     fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
       "see $(this_project --history)"
-  note_room
   deployed_value asked_digest "$target" image digest
   read_baseline "$base_url"
   restore_release "$project" "$target"

@@ -98,12 +98,32 @@ def test_it_is_asked_three_times_and_no_more(shell: Shell) -> None:
     assert len(shell.calls("helm", "upgrade")) == 3
 
 
+NO_RIGHT = failure('Error: deployments.apps "shop" is forbidden: User "me" cannot patch resource')
+
+
 @pytest.mark.parametrize(
-    "error", [WEBHOOK, failure("Error: timeoutSeconds: invalid"), failure("Error: oneOf failed")]
+    ("error", "status", "advice"),
+    [
+        (failure("Error: timeoutSeconds: invalid"), 6, "correct the values"),
+        (failure("Error: oneOf failed"), 6, "correct the values"),
+        (failure('Error: pods "shop" is forbidden: violates PodSecurity'), 6, "correct the values"),
+        (failure('Error: admission webhook "policy.test" denied the request'), 6, "correct the values"),
+        (WEBHOOK, 3, "mend that"),
+        (NO_RIGHT, 3, "mend that"),
+    ],
 )
-def test_a_refusal_is_not_asked_again(error: Reply, shell: Shell) -> None:
-    assert applied(shell, error).status == 6
+def test_a_refusal_is_not_asked_again(error: Reply, status: int, advice: str, shell: Shell) -> None:
+    """Nobody's values are wrong where a right is missing, or a webhook is away."""
+    done = applied(shell, error)
+    assert done.status == status
+    assert advice in done.stderr
     assert len(shell.calls("helm", "upgrade")) == 1
+
+
+@pytest.mark.parametrize("error", [WEBHOOK, NO_RIGHT])
+def test_what_was_no_fault_of_the_values_is_none_half_way_either(error: Reply, shell: Shell) -> None:
+    done = applied(shell, error, history=["4 d deployed\n", "4 d deployed\n5 e failed\n"])
+    assert done.stdout.startswith("failed shop 3 ")
 
 
 def test_between_two_tries_the_lock_must_still_be_ours(shell: Shell) -> None:
@@ -234,3 +254,20 @@ def test_one_request_that_was_lost_does_not_hide_which_pods_ran_before(shell: Sh
 def test_only_a_first_installation_has_no_pods_before(shell: Shell) -> None:
     assert noted(shell, [""]).stdout == "«»\n"
     assert noted(shell, [failure("Error from server (Forbidden): pods is forbidden")]).status == 3
+
+
+def test_a_recovery_is_a_change_although_helm_then_refuses(shell: Shell) -> None:
+    recovered = "4 d superseded\n5 e failed\n6 f deployed\n"
+    before = "roll_back() { :; }; trap 'echo \"${changes[*]-}, made$made_revisions\"' EXIT"
+    done = applied(
+        shell, failure("Error: oneOf failed"), history=[PENDING, recovered, recovered], before=before
+    )
+    assert (done.status, done.stdout) == (6, "shop, made 6\n")
+    assert "not changed, but for shop; correct the values" in done.stderr
+
+
+def test_room_that_was_missing_before_the_change_stays_known(shell: Shell) -> None:
+    """At the moment of a way back nobody may be waiting for a node."""
+    shell.stub("kubectl", {"get deployment,": deployment() + replica_sets(new="2")})
+    call = 'room_before=2; note_room; echo "$room_before"'
+    assert shell.says(call, "release", "watch", "trouble") == "2"

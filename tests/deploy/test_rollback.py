@@ -77,6 +77,9 @@ def test_without_a_record_the_one_that_served_is_restored(shell: Shell) -> None:
     assert done.status == 9
     assert [call.split()[2] for call in shell.calls("helm", "rollback")] == ["2"]
     assert shell.calls("kubectl", "patch") == [], "what was never verified does not become so"
+    assert (
+        "revision 2 of shop was restored (no record says that it was verified) as revision 4" in done.stderr
+    )
 
 
 NOT_RESTORED = {
@@ -249,3 +252,11 @@ def test_a_rollback_that_is_recorded_is_not_half_way(shell: Shell) -> None:
     assert done.status == 3, done
     assert "half-way" not in done.stderr
     assert done.stderr.endswith("\n       shop serves as revision 4, verified\n")
+
+
+def test_room_that_was_lost_during_the_deploy_is_not_waited_for(shell: Shell) -> None:
+    """A node died: one pod finds no place, of whatever version. The others serve."""
+    noted = "note_room() { room_before=2; }"
+    history: list[str | Reply] = [FAILED, FAILED + "4 d deployed\n"]
+    done = rolled_back(shell, f"{noted}; release_failed shop 8 'it failed'", history, "1/a 2/b")
+    assert "watch deployment shop 2" in done.stdout.splitlines(), done
