@@ -91,7 +91,7 @@ answers_at() {
     # 51 is of a curl before 7.62; 35 where there is no certificate yet, 77 where --ca is none.
     35 | 51 | 60 | 77)
       untrusted_fault="the certificate for $host at $address is not trusted by this machine (--ca FILE names who signed it): $(head -n 1 "$work/error")"
-      if [ "$environment/$action" != prod/deploy ]; then warn "$untrusted_fault"; fi
+      if [ "$environment" != prod ] || [ "$current_step" = rollback ]; then warn "$untrusted_fault"; fi
       entrance_options+=(--insecure)
       status=0
       ask_entrance "$host" || status=$?

@@ -58,7 +58,7 @@ create_lease() {
     read_lease
     is_ours
   else
-    fail 3 "the lock cannot be taken: $(last_words)" "kubectl --context $context -n $namespace get lease"
+    fail_asking
   fi
 }
 

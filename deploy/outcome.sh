@@ -35,7 +35,7 @@ outcome() {
   json_object action "$action" outcome "$word" '#status' "$1" step "$current_step" message "${outcome_message:0:2000}" \
     advice "${outcome_advice:0:2000}" project "$project" environment "$environment" namespace "$namespace" context "$context" \
     image "$image_name" tag "$image_tag" digest "$asked_digest" commit "$commit" '#revision' "${revision:-${newest[$project]-}}" \
-    url "$url" changed "${changes[*]-}" evidence "$evidence" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
+    url "$url" changed "${changes[*]-}" evidence "${evidence##none, *}" by "$(deployer)" time "$(now)" '#seconds' "$SECONDS"
 }
 
 # keep_outcome DOCUMENT: with each revision that was made, behind the UID of Helm's record; while the lock is ours.

@@ -61,7 +61,7 @@ way_on() {
     uninstall/*) echo "it may be half-way; run the same command again to finish" ;;
     */) echo "${finished:-what runs in the cluster was not changed${changes[*]:+, but for ${changes[*]}}}" ;;
     */"$project")
-      echo "the new version may be rolling out, and pods of the one before serve until it is ready; run the same command again to finish, or $(this_project --rollback)"
+      echo "the new version may be rolling out${verified[$project]:+, and pods of the one before serve until it is ready}; run the same command again to finish${verified[$project]:+, or $(this_project --rollback)}"
       ;;
     *) echo "Redis may be half-way through a change, the service was not changed; run the same command again to finish" ;;
   esac

@@ -32,6 +32,7 @@ read_baseline() {
 # smoke_test HOST DIGEST CONDUCT: see ask_answers. Otherwise smoke_fault says what was wrong.
 smoke_test() {
   local host=$1 digest=$2 conduct=$3 deadline=$((SECONDS + smoke_seconds)) tries=0 counted status=2
+  answer_fault=''
   if [ -z "${changes[*]-}" ] && [ "$entrance_was_good" = yes ]; then status=0; fi # the way there is known
   while :; do
     counted=$tries

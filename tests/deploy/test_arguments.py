@@ -241,6 +241,21 @@ def test_an_answer_without_a_time_is_refused(seconds: str, status: int, tools: P
     assert deploy(GOOD, tools, DEPLOY_SLOWEST_ANSWER=seconds).returncode == status
 
 
+def test_it_finds_itself_whatever_cdpath_says(tools: Path, tmp_path: Path) -> None:
+    (tmp_path / "here").symlink_to(ROOT)
+    (tmp_path / "other" / "here").mkdir(parents=True)
+    done = subprocess.run(
+        ["bash", "here/deploy.sh", "--version"],
+        cwd=tmp_path,
+        env={"PATH": f"{tools}:{os.environ['PATH']}", "CDPATH": str(tmp_path / "other")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout.startswith("deploy.sh "), done
+
+
 @pytest.mark.parametrize("option", ["--values", "--timeout"])
 def test_an_option_is_given_once(option: str, tools: Path, tmp_path: Path) -> None:
     """The first of two files would be left out without a word."""

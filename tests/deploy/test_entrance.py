@@ -236,13 +236,19 @@ def test_a_redirect_into_nothing_is_no_answer(shell: Shell) -> None:
     assert shell.says("answers_at shop.test 192.0.2.1:80 || echo none", *FILES) == "none"
 
 
-@pytest.mark.parametrize(("environment", "warned"), [("prod", False), ("dev", True)])
+@pytest.mark.parametrize(
+    ("environment", "step", "warned"),
+    [("prod", "smoke", False), ("prod", "rollback", True), ("dev", "smoke", True)],
+)
 @pytest.mark.parametrize("status", [35, 51, 60, 77])
-def test_a_certificate_that_is_not_trusted(status: int, environment: str, warned: bool, shell: Shell) -> None:
-    """For prod the caller says what follows."""
+def test_a_certificate_that_is_not_trusted(
+    status: int, environment: str, step: str, warned: bool, shell: Shell
+) -> None:
+    """For prod the caller says what follows, but for a way back."""
     shell.stub("curl", {"--insecure": "200 ", "": Reply("000 ", status, "curl: why\nMore details here\n")})
     call = f'answers_at shop.test 192.0.2.1:443; {FOUND}; echo "$untrusted_fault"'
-    done = shell.run(call, *FILES, environment=environment, scheme="https", ca_file="/ca.pem")
+    variables = {"environment": environment, "current_step": step}
+    done = shell.run(call, *FILES, scheme="https", ca_file="/ca.pem", **variables)
     options, fault = done.stdout.splitlines()
     assert options.strip() == "https --connect-to ::192.0.2.1:443 --cacert /ca.pem --insecure"
     assert fault.startswith("the certificate for shop.test at 192.0.2.1:443 is not trusted")

@@ -1,7 +1,10 @@
 """What is saved of a version that failed: never a secret, and never instead of the rollback."""
 
+import json
+
 import pytest
 
+from tests.deploy.test_outcome import FILES
 from tests.deploy.shell import Reply, Shell, failure
 
 WITH_DATA = """apiVersion: v1
@@ -92,6 +95,8 @@ def test_evidence_is_saved_without_secrets(shell: Shell) -> None:
 def test_a_disk_that_takes_no_evidence_is_no_reason_to_stop(shell: Shell) -> None:
     (shell.work / "kept").write_text("a file where the folder would be")
     assert saved(shell).startswith("none, ")
+    told = shell.says("outcome 8", *FILES, evidence="none, /full/shop cannot be written")
+    assert json.loads(told)["evidence"] == ""
     assert shell.calls("kubectl") == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.shell import Done, Reply, Shell, failure
 from tests.service import eventually
 
-FILES = ["lock", "forward", "candidate"]
+FILES = ["record", "lock", "forward", "candidate"]
 # A lease that others hold, as read_lease asks for it.
 OTHERS = "7 another@host-1-2 2026-01-01T00:00:00Z"
 EXISTS = failure('Error from server (AlreadyExists): leases "shop-deploy" already exists')
@@ -113,7 +113,7 @@ def test_an_api_server_that_stays_away_ends_the_deploy(shell: Shell) -> None:
     lease(shell, create=AWAY)
     done = awaited(shell)
     assert done.status == 3
-    assert "the lock cannot be taken: Unable to connect to the server: EOF" in done.stderr
+    assert "does not answer: Unable to connect to the server: EOF" in done.stderr
     assert len(shell.calls("kubectl", "create")) > 1
 
 
@@ -132,6 +132,13 @@ def test_before_each_change_the_lock_must_be_ours(
     done = shell.run("check_lock; echo on", *FILES, lock_identity="me")
     assert done.status == status, done
     assert (done.stdout == "on\n") == (status == 0)
+
+
+def test_a_lease_that_cannot_be_made_again_in_the_middle_is_no_refusal(shell: Shell) -> None:
+    lease(shell, "", failure("Error from server (Forbidden): leases is forbidden"))
+    done = shell.run("check_lock", *FILES, lock_identity="me", changing="shop", current_step="watch")
+    assert done.status == 10
+    assert "the new version may be rolling out" in done.stderr
 
 
 def test_a_lost_lock_stays_lost(shell: Shell) -> None:

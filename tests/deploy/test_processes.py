@@ -31,7 +31,8 @@ FILES = ["record", "lock", "forward", "candidate", "image", "entrance", "evidenc
 def test_the_way_on_depends_on_what_was_changed(
     step: str, changing: str, advice: str, rollback: bool, shell: Shell
 ) -> None:
-    said = shell.says("way_on", current_step=step, changing=changing, namespace="other")
+    call = "verified[shop]=3; way_on"
+    said = shell.says(call, "record", current_step=step, changing=changing, namespace="other")
     assert advice in said
     assert said.endswith("./deploy.sh shop --rollback --context testing --namespace other") == rollback
 
@@ -204,3 +205,9 @@ def test_a_port_forward_does_not_hold_what_the_deploy_writes_to(shell: Shell) ->
 def test_redis_that_changed_is_not_called_unchanged(shell: Shell) -> None:
     said = shell.says("changes=(shop-redis); way_on", current_step="release", changing="")
     assert "shop-redis" in said
+
+
+def test_a_first_installation_offers_no_rollback(shell: Shell) -> None:
+    """It could only end with 10."""
+    said = shell.says("verified[shop]=''; way_on", "record", current_step="watch", changing="shop")
+    assert said.endswith("run the same command again to finish")

@@ -237,3 +237,10 @@ def test_time_that_is_over_does_not_make_the_first_unsure_answer_the_last(
 def test_after_the_time_what_does_not_count_is_not_asked_for_ever(shell: Shell) -> None:
     another = "old_pods_remain() { [ $asked -ge 2 ]; }"
     assert ended(shell, f"{another}; bad_times=99 bad_status=2 smoke_seconds=0").startswith("1 2 ")
+
+
+def test_what_the_version_that_failed_answered_is_not_said_of_the_one_before(shell: Shell) -> None:
+    more = (
+        "answer_fault='GET /: of the new version' none=1 entrance_was_good=yes changes=(shop) smoke_seconds=0"
+    )
+    assert "of the new version" not in ended(shell, f'{more}; echo unreachable >"$work/error"')
