@@ -56,13 +56,12 @@ set_option() {
   local variable=${option_variables[$1]-}
   [ -n "$variable" ] || refuse option "$1" "those of ./deploy.sh --help"
   [ $# -eq 2 ] || refuse "$1" nothing "a value after it"
-  [ "$variable" != given ] || refuse "$1" "$2 as well" "once; what two files hold, one file can hold"
   case $1 in
     --rollback-to) [[ $2 =~ ^[1-9][0-9]{0,8}$ ]] || refuse "$1" "$2" "the number of a revision" && set_action rollback ;;
+    --values | --redis-values) [ -z "${!variable}" ] || refuse "$1" "$2 as well" "one file; put into it what both say" ;;&
     --values | --redis-values | --ca) [ -z "$2" ] || { [ -r "$2" ] && [ ! -d "$2" ]; } || refuse "$1" "$2" "a file that can be read" ;;
   esac
   printf -v "$variable" '%s' "$2"
-  option_variables[$1]=given
 }
 
 set_positional() {
@@ -84,15 +83,13 @@ set_deployment() {
   [ $# -eq 5 ] || refuse "argument 6" "$6" "five: <image_name> <image_tag> <project_name> <base_url> <dev|staging|prod>"
   image_name=$1 image_tag=$2 project=$3 base_url=$4 environment=$5
   # The grammar of image references: [host[:port]/]name[/name...], names in lower case.
-  if [ "${#image_name}" -gt 255 ] || ! [[ $image_name =~ ^($host/)?$name(/$name)*$ ]]; then
+  [[ ${#image_name} -le 255 && $image_name =~ ^($host/)?$name(/$name)*$ ]] ||
     refuse image_name "$image_name" 'registry and repository in lower case, without tag or digest (registry.example.com/team/visits)'
-  fi
   [[ $image_tag =~ ^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$ ]] ||
     refuse image_tag "$image_tag" "letters, digits, _ . -, not first . or -, at most 128 characters"
   check_project
-  if [ "${#base_url}" -gt 253 ] || ! [[ $base_url =~ ^$label(\.$label)*$ ]] || [[ $base_url =~ ^[0-9.]+$ ]]; then
+  [[ ${#base_url} -le 253 && $base_url =~ ^$label(\.$label)*$ && ! $base_url =~ ^[0-9.]+$ ]] ||
     refuse base_url "$base_url" "a host name in lower case, without scheme, port or path (visits.example.com)"
-  fi
   case $environment in dev | staging | prod) ;; *) refuse env "$environment" "dev, staging or prod" ;; esac
 }
 
@@ -114,9 +111,8 @@ check_project() {
 # check_dns_label ARGUMENT GIVEN LENGTH. A project names Services, so it begins with a letter; what is appended
 # to it (-redis, a revision) needs the room past its 40 characters.
 check_dns_label() {
-  if [ "${#2}" -gt "$3" ] || ! [[ $2 =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]]; then
+  [[ ${#2} -le $3 && $2 =~ ^[a-z]([a-z0-9-]*[a-z0-9])?$ ]] ||
     refuse "$1" "$2" "lower-case letters, digits and -, first a letter, last no -, at most $3 characters"
-  fi
   case $2 in default | kube-*) refuse "$1" "$2" "a name of its own, not «default» or «kube-…»" ;; esac
   # YAML reads these as something else than text.
   case $2 in y | n | yes | no | on | off | true | false | null) refuse "$1" "$2" "a name that is no truth value" ;; esac
@@ -133,9 +129,7 @@ check_options() {
       # Bash reads 08 as an octal number.
       *_SECONDS) [[ ${!name} =~ ^(0|[1-9][0-9]{0,4})?$ ]] || refuse "$name" "${!name}" "whole seconds, 0 to 99999" ;;
       # Without milliseconds curl knows no limit.
-      DEPLOY_SLOWEST_ANSWER)
-        [[ ${!name} =~ ^([0-9]*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]{0,2}[1-9][0-9]*)?$ ]] || refuse "$name" "${!name}" "seconds, at least 0.001"
-        ;;
+      DEPLOY_SLOWEST_ANSWER) [[ ${!name} =~ ^([0-9]*[1-9][0-9]*(\.[0-9]+)?|0+\.[0-9]{0,2}[1-9][0-9]*)?$ ]] || refuse "$name" "${!name}" "seconds, at least 0.001" ;;
     esac
   done
 }

@@ -69,9 +69,8 @@ make_candidate() {
       *'exceeded quota'*) if [ "$SECONDS" -ge "$deadline" ]; then no_room "$why"; fi ;;
       *) deadline=0 ;;
     esac
-    if [ "$SECONDS" -ge "$deadline" ]; then
+    [ "$SECONDS" -lt "$deadline" ] ||
       fail 3 "the candidate cannot be made: $why" "nothing was changed; mend it, or deploy without it: --no-candidate"
-    fi
     run sleep 1
   done
 }

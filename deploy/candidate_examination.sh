@@ -75,9 +75,8 @@ examine_drain() {
     # The way there may have broken.
     [ "$tries" -eq 1 ] || start_forward "$namespace" "pod/$project-candidate" http || true
   done
-  if [ $((SECONDS - began + 1)) -lt "$drain_delay" ]; then
+  [ $((SECONDS - began + 1)) -ge "$drain_delay" ] ||
     candidate_failed 9 "told to end, it answers no more, while visitors are still sent to it for up to $drain_delay s (settings.DRAIN_DELAY)"
-  fi
   note "whether it serves on when told to end was not seen in time"
 }
 

@@ -46,8 +46,7 @@ render_service() {
   render_into "$project" "$project" "$work/charts" "${service_values[@]}"
 }
 
-# render_candidate FILE VALUES...: the candidate's template of that name, into $work/parts/FILE.yaml, where no release's
-# manifest is; with the release's values.
+# render_candidate FILE VALUES...: the candidate's template, with the release's values, into $work/parts/FILE.yaml.
 render_candidate() {
   render_into "parts/$1" "$project" "$work/charts" "${service_values[@]}" --show-only "templates/$1.yaml" "${@:2}"
 }

@@ -53,14 +53,11 @@ must_ask() { must "${kubectl[@]}" "$@"; }
 must_helm() { must "${helm[@]}" "$@"; }
 
 fail_asking() {
-  local status=3 what
-  if [ -n "$changing" ]; then status=10; fi
-  what=$(last_words)
+  local status=${changing:+10} what="the API server of the context «$context» refused" advice=''
   if is_unreachable; then
-    fail "$status" "the API server of the context «$context» does not answer: $what" "$(way_on)"
+    what="the API server of the context «$context» does not answer"
   elif is_denied; then
-    fail "$status" "no right, or no longer: $what" \
-      "ask for a role that grants it, or log in again if the credentials have expired; $(way_on)"
+    what='no right, or no longer' advice='ask for a role that grants it, or log in again if the credentials have expired; '
   fi
-  fail "$status" "the API server of the context «$context» refused: $what" "$(way_on)"
+  fail "${status:-3}" "$what: $(last_words)" "$advice$(way_on)"
 }

@@ -9,10 +9,7 @@ content_tag=''
 
 build_image() {
   local id
-  if [ "$build" = no ]; then
-    note "not built${asked_digest:+: it is named by its digest}"
-    return
-  fi
+  if [ "$build" = no ]; then note "not built${asked_digest:+: it is named by its digest}" && return; fi
   content=$(content_checksum)
   find_commit
   # The same content is to get the same digest: no time of the build, and no record of who built it. Docker reads

@@ -22,18 +22,14 @@ read_namespace() {
       inhabitant=$(inhabitants)
       inhabitant=${inhabitant%%$'\n'*}
       # Somebody else's pods must not meet a stricter policy because of us.
-      if [ -n "$inhabitant" ]; then
-        fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
-          "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
-      fi
+      [ -z "$inhabitant" ] || fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
+        "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
       namespace_state=empty
       ;;
     "$project/"*) fail 3 "the namespace «$namespace» is $project in «${owner#*/}», not in «$environment»" "use another project name or --namespace for $environment" ;;
     *) fail 3 "the namespace «$namespace» belongs to the project «${owner%%/*}»" "use another --namespace" ;;
   esac
-  if [ "$phase" = Terminating ]; then
-    fail 3 "the namespace «$namespace» is being deleted" "run the same command again when it is gone"
-  fi
+  [ "$phase" != Terminating ] || fail 3 "the namespace «$namespace» is being deleted" "run the same command again when it is gone"
 }
 
 label_namespace() {
@@ -64,9 +60,8 @@ read_installed() {
   local found owner phase
   IFS='|' read -r found owner environment phase <<<"$reply"
   if [ -z "$found" ]; then fail 3 "there is no namespace «$namespace» in the context «$context»" "give --context or --namespace"; fi
-  if [ "$owner" != "$project" ]; then
+  [ "$owner" = "$project" ] ||
     fail 3 "the namespace «$namespace» is not of the project «$project» but of «${owner:-nobody}»" "give --namespace"
-  fi
   if [ "$phase" = Terminating ]; then fail 3 "the namespace «$namespace» is being deleted" "nothing is left to do here"; fi
   check_prod_context
   read_revisions "$project"

@@ -29,10 +29,8 @@ check_tools() {
     command -v "$tool" >/dev/null || fail 3 "$tool: not found on PATH" "install $tool, then run the same command again"
   done
   # kubectl would not follow it to another cluster, and the records of revisions are read from Secrets.
-  case ${HELM_DRIVER:-secret}${HELM_KUBEAPISERVER-} in
-    secret | secrets) ;;
-    *) fail 3 "HELM_DRIVER is «${HELM_DRIVER-}», HELM_KUBEAPISERVER is «${HELM_KUBEAPISERVER-}»" "unset both; the context says which cluster: --context NAME" ;;
-  esac
+  [[ ${HELM_DRIVER:-secret}${HELM_KUBEAPISERVER-} =~ ^secrets?$ ]] ||
+    fail 3 "HELM_DRIVER is «${HELM_DRIVER-}», HELM_KUBEAPISERVER is «${HELM_KUBEAPISERVER-}»" "unset both; the context says which cluster: --context NAME"
 }
 
 check_container_tool() {
@@ -50,17 +48,13 @@ check_context() {
   local expected=${DEPLOY_CONTEXT-}
   named_context=${context:-$expected}
   context=${context:-$(kubectl config current-context 2>/dev/null || true)}
-  if [ -n "$expected" ] && [ "$context" != "$expected" ]; then
-    fail 3 "the kube context is «$context», DEPLOY_CONTEXT expects «$expected»" \
-      "kubectl config use-context $expected, or give --context $expected"
-  fi
+  [ "$context" = "${expected:-$context}" ] || fail 3 "the kube context is «$context», DEPLOY_CONTEXT expects «$expected»" \
+    "kubectl config use-context $expected, or give --context $expected"
 }
 
 check_prod_context() {
-  if [ "$environment" = prod ] && [ -z "$named_context" ]; then
-    fail 3 "prod: the kube context must be named" \
-      "give --context NAME or DEPLOY_CONTEXT=NAME; contexts: $(kubectl config get-contexts -o name 2>/dev/null | tr '\n' ' ')"
-  fi
+  [ "$environment" != prod ] || [ -n "$named_context" ] || fail 3 "prod: the kube context must be named" \
+    "give --context NAME or DEPLOY_CONTEXT=NAME; contexts: $(kubectl config get-contexts -o name 2>/dev/null | tr '\n' ' ')"
 }
 
 check_api() {
@@ -98,10 +92,8 @@ check_rights() {
   must_ask create --validate=false -f "$work/rights.json" \
     -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}/{.spec.resourceAttributes.subresource}{"\n"}'
   missing=$(sed -n '/^true/!{s/^[^ ]* *//;s|/$||;p;}' <<<"$reply" | tr '\n' ' ')
-  if [ -n "$missing" ]; then
-    fail 3 "no right to create ${missing% } in the namespace «$namespace» of the context «$context»" \
-      "ask for a role that grants it: kubectl auth can-i create ${missing%% *} -n $namespace"
-  fi
+  [ -z "$missing" ] || fail 3 "no right to create ${missing% } in the namespace «$namespace» of the context «$context»" \
+    "ask for a role that grants it: kubectl auth can-i create ${missing%% *} -n $namespace"
 }
 
 # Two Ingresses or HTTPRoutes for one host: which one answers is up to the controller, so neither team should find out.
@@ -114,9 +106,7 @@ check_host() {
     warn "not all ${kinds//,/ and } of other namespaces can be listed: whether $base_url is taken is not known"
   owner=$(awk -v host="$base_url" -v own="$namespace/$project/" \
     'index($0 " ", " " host " ") && $3 != own && $3 !~ "/true$" { print $1, $2; exit }' <<<"$reply")
-  if [ -n "$owner" ]; then
-    fail 3 "the host «$base_url» is owned by the $owner" "use another base_url, or remove that ${owner%% *} first"
-  fi
+  [ -z "$owner" ] || fail 3 "the host «$base_url» is owned by the $owner" "use another base_url, or remove that ${owner%% *} first"
 }
 
 # A Deployment that somebody paused or scaled to nothing never rolls out; they had a reason.

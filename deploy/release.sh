@@ -4,16 +4,11 @@
 # the one that it copies, if it does.
 changes=()
 declare -A applied=() copies=()
-# How many pods the cluster had room for before the change, where that was fewer than wanted.
-room_before='' pods_before=''
 
 deploy_redis() {
   # Helm adopts it with the service's release, and Redis needs it before.
   if [ "$secret_mode" = externalSecret ]; then sync_external_secret "$secret_name"; fi
-  if [ "$redis_mode" != bundled ]; then
-    note "redis.mode is $redis_mode: no Redis is deployed"
-    return
-  fi
+  if [ "$redis_mode" != bundled ]; then note "redis.mode is $redis_mode: no Redis is deployed" && return; fi
   # What cannot be done to the service is known before Redis changes.
   if [ -n "${newest[$project]}" ] && ! is_current "$redis_release"; then difference_or_refusal "$project" || true; fi
   apply_release "$redis_release" "$work/charts/redis" "${redis_values[@]}"
@@ -56,33 +51,18 @@ mark_served() {
   mark_verified "$1" "${applied[$1]:-${newest[$1]}}" "${copies[$1]-}"
 }
 
-# note_room: a cluster that is full before the change is full after it. Without an answer an old restart would be blamed
-# on the version that comes.
-note_room() {
-  local ask=must
-  since=() new_pods=''
-  if observe deployment "$project" && [ -n "${since[unschedulable]-}" ] && [ "$available" -gt 0 ]; then
-    room_before=$available
-    warn "the cluster has room for $available of $wanted pods: more will not be waited for"
-  fi
-  rollout_fault='' pods_before=$new_pods
-}
-
 # apply_release RELEASE CHART VALUES...: after render. Nothing is applied when nothing would change.
 apply_release() {
-  local release=$1 chart=$2 before made known status=0
+  local release=$1 chart=$2 before made was status=0
   read_revisions "$release"
   before=${newest[$release]}
   if [ -n "$before" ]; then difference_or_refusal "$release" || status=$?; fi
-  if [ "$status" -eq 0 ] && is_current "$release"; then
-    note "$release: unchanged, revision $before stays"
-    return
-  fi
+  if [ "$status" -eq 0 ] && is_current "$release"; then note "$release: unchanged, revision $before stays" && return; fi
   check_lock
   # What mends a change by hand copies the revision before: going back from it means going back from that.
   if is_current "$release"; then copies[$release]=$(origin_of "$release" "$before"); fi
   recover_pending "$release"
-  before=${newest[$release]} made=$made_revisions known=("${changes[@]}")
+  before=${newest[$release]} made=$made_revisions was=("${changes[@]}")
   begin_change "$release"
   upgrade_release "$release" "$chart" "${@:3}" || apply_failed "$release" "$before"
 }
@@ -91,10 +71,8 @@ apply_release() {
 difference_or_refusal() {
   local status=0
   cluster_difference "$1" || status=$?
-  if is_impossible "$status"; then
-    fail 6 "$1 cannot become what was asked: $(last_words)" \
-      "it was not changed; ask for what it was, or delete the object first if its outage is acceptable"
-  fi
+  ! is_impossible "$status" || fail 6 "$1 cannot become what was asked: $(last_words)" \
+    "it was not changed; ask for what it was, or delete the object first if its outage is acceptable"
   return "$status"
 }
 
@@ -125,13 +103,13 @@ apply_failed() {
   local release=$1 before=$2 reason status=6 advice='correct the values, or delete what cannot be changed in place'
   reason="helm could not apply $release: $(last_words 3)"
   # Nobody's values are wrong where the API server or a webhook is away, or a right is missing.
-  if is_unreachable || grep -Eq 'failed calling webhook|forbidden: User' "$work/error"; then
+  if is_unreachable || is_denied || grep -Eq 'failed calling webhook|forbidden: User' "$work/error"; then
     status=3 advice='mend that, then run the same command again'
   fi
   read_revisions "$release"
   case $reason in *'another operation'*) fail 10 "$reason" "somebody else changes $release right now: $(this_project --history)" ;; esac
   if [ "${newest[$release]}" = "$before" ]; then
-    changes=("${known[@]}") made_revisions=$made changing=''
+    changes=("${was[@]}") made_revisions=$made changing=''
     fail "$status" "$reason" "$(way_on); $advice"
   fi
   release_failed "$release" "$status" "$reason"

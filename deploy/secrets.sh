@@ -13,10 +13,8 @@ prepare_secrets() {
   # shellcheck disable=SC2016 # the template's own variables
   must_ask get secret "$secret_name" --ignore-not-found -o go-template='{{.metadata.name}}{{range $key, $_ := .data}} {{$key}}{{end}} '
   if [ -z "${reply// /}" ]; then
-    if [ "$secret_mode" != generated ]; then
-      fail 3 "the secret «$secret_name» is not in the namespace «$namespace» (secret.mode: $secret_mode)" \
-        "create it${secret_keys:+ with the key ${secret_keys// /, }}, then run the same command again"
-    fi
+    [ "$secret_mode" = generated ] || fail 3 "the secret «$secret_name» is not in the namespace «$namespace» (secret.mode: $secret_mode)" \
+      "create it${secret_keys:+ with the key ${secret_keys// /, }}, then run the same command again"
     check_lock
     generate_secret
     note "secret $secret_name generated"
@@ -34,9 +32,8 @@ generate_secret() {
   local tries
   for ((tries = patience; ; tries--)); do
     if secret_document | "${kubectl[@]}" create -f - >/dev/null 2>"$work/error" || grep -q AlreadyExists "$work/error"; then return; fi
-    if ! is_unreachable || [ "$tries" -le 0 ]; then
+    { is_unreachable && [ "$tries" -gt 0 ]; } ||
       fail 3 "the secret $secret_name cannot be created: $(last_words)" "see the message; nothing was deployed"
-    fi
     run sleep 1
   done
 }

@@ -18,9 +18,8 @@ read_baseline() {
     return
   fi
   # A way back is never refused over a certificate.
-  if [ -n "$untrusted_fault" ] && [ "$environment" = prod ] && [ "$action" != rollback ]; then
+  [ -z "$untrusted_fault" ] || [ "$environment" != prod ] || [ "$action" = rollback ] ||
     fail 3 "$untrusted_fault" "nothing was changed; give --ca FILE, or mend the certificate"
-  fi
   for ((tries = smoke_tries; tries > 0; tries--)); do
     if ask_entrance "$1" && [ "${reply%% *}" = 200 ]; then entrance_was_good=yes && return; fi
     run sleep 1

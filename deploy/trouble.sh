@@ -51,11 +51,7 @@ judge_pod() {
 }
 
 # words_before_the_end POD: the line with which its container ended.
-words_before_the_end() {
-  local line
-  line=$("${kubectl[@]}" logs "$1" --previous --tail 1 2>/dev/null) || return 0
-  if [ -n "$line" ]; then echo "; its last line: $line"; fi
-}
+words_before_the_end() { "${kubectl[@]}" logs "$1" --previous --tail 1 2>/dev/null | sed -n 's/^./; its last line: &/p' || true; }
 
 # events_of POD JSONPATH [SELECTOR]: of this pod, and not of one before it that had the same name.
 events_of() {

@@ -47,8 +47,7 @@ watch_fields+='{range .status.containerStatuses[*]}{.state.waiting.reason} {.sta
 # Of the object that was observed last.
 seen_generation='' generation='' wanted=0 total=0 updated=0 available=0 new_pods='' rollout_revision=''
 
-# observe KIND RELEASE: sets the numbers above; rollout_fault too, when waiting cannot help. Asks once, unless the caller's
-# `ask` is another way to.
+# observe KIND RELEASE: sets the numbers above; rollout_fault too, when waiting cannot help. Asks once, or as `ask` says.
 observe() {
   local object name object_generation observed replicas all new ready least revision hash revision_hash current update
   local failure unschedulable restarts waiting
@@ -82,6 +81,21 @@ observe() {
   done 4<<<"$reply"
   forget_past_suspects
   [ -n "$generation" ]
+}
+
+# How many pods the cluster had room for before the change, where that was fewer than wanted; and which pods those were.
+room_before='' pods_before=''
+
+# note_room: a cluster that is full before the change is full after it. Without an answer an old restart would be blamed
+# on the version that comes.
+note_room() {
+  local ask=must
+  since=() new_pods=''
+  if observe deployment "$project" && [ -n "${since[unschedulable]-}" ] && [ "$available" -gt 0 ] && [ "$available" -lt "$wanted" ]; then
+    room_before=$available
+    warn "the cluster has room for $available of $wanted pods: more will not be waited for"
+  fi
+  rollout_fault='' pods_before=$new_pods
 }
 
 rollout_is_complete() {

@@ -256,16 +256,20 @@ def test_it_finds_itself_whatever_cdpath_says(tools: Path, tmp_path: Path) -> No
     assert done.stdout.startswith("deploy.sh "), done
 
 
-@pytest.mark.parametrize("option", ["--values", "--timeout"])
-def test_an_option_is_given_once(option: str, tools: Path, tmp_path: Path) -> None:
-    """The first of two files would be left out without a word."""
-    (tmp_path / "1").write_text("replicas: 3\n")
-    (tmp_path / "2").write_text("replicas: 4\n")
-    given = [str(tmp_path / "1"), str(tmp_path / "2")] if option == "--values" else ["60", "90"]
-    done = deploy([*GOOD, option, given[0], f"{option}={given[1]}"], tools)
+@pytest.mark.parametrize("option", ["--values", "--redis-values"])
+def test_a_second_file_of_values_is_refused(option: str, tools: Path, tmp_path: Path) -> None:
+    """Helm would merge them; here the first would be left out without a word."""
+    one, other = tmp_path / "1", tmp_path / "2"
+    one.write_text("replicas: 3\n")
+    other.write_text("replicas: 4\n")
+    done = deploy([*GOOD, option, str(one), f"{option}={other}"], tools)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"deploy.sh: {option}: got «{given[1]} as well», allowed: once; ")
-    assert "one file" in done.stderr
+    assert done.stderr.startswith(f"deploy.sh: {option}: got «{other} as well», allowed: one file; ")
+
+
+def test_of_other_options_the_last_counts(tools: Path) -> None:
+    """As of those that a pipeline adds to a command of its own."""
+    assert deploy([*GOOD, "--timeout", "60", "--timeout", "90"], tools).returncode == 3
 
 
 def test_nobodys_preferences_of_kubectl_count(tools: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ save_evidence() { echo "evidence $1"; evidence=saved; }
 note_room() { :; }
 read_baseline() { :; }
 read_installed() { :; }
-rollout_fault=stuck smoke_fault=wrong
+rollout_fault=stuck smoke_fault=wrong room_before=''
 """
 
 
