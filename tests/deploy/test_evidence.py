@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.deploy.test_outcome import FILES
 from tests.deploy.shell import Reply, Shell, failure
+from tests.deploy.test_outcome import FILES
 
 WITH_DATA = """apiVersion: v1
 kind: Secret

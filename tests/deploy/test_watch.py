@@ -112,7 +112,7 @@ def test_a_quota_counts_when_it_lasts(shell: Shell) -> None:
 
 
 def test_that_it_takes_long_is_no_trouble_of_its_own() -> None:
-    """The Deployment says so after its progressDeadlineSeconds, whatever --timeout and DEPLOY_PULL_SECONDS allow."""
+    """The Deployment says so after its own time, whatever --timeout and DEPLOY_PULL_SECONDS allow."""
     assert "ProgressDeadlineExceeded" not in (ROOT / "deploy" / "watch.sh").read_text()
 
 
