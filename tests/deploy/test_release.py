@@ -271,3 +271,12 @@ def test_room_that_was_missing_before_the_change_stays_known(shell: Shell) -> No
     shell.stub("kubectl", {"get deployment,": deployment() + replica_sets(new="2")})
     call = 'room_before=2; note_room; echo "$room_before"'
     assert shell.says(call, "release", "watch", "trouble") == "2"
+
+
+@pytest.mark.parametrize(("available", "room"), [(2, "2"), (3, ""), (0, "")])
+def test_room_is_missing_where_pods_are(available: int, room: str, shell: Shell) -> None:
+    """A version that asks for too much finds no node either, beside all that serve."""
+    lines = deployment(updated=1, available=available) + replica_sets(new="2")
+    waits = pod("shop-new-1", "new", unschedulable="0/3 nodes")
+    shell.stub("kubectl", {"get pod ": "uid", "get events": "", "get deployment,": lines + waits})
+    assert shell.says('note_room; echo "$room_before"', "release", "watch", "trouble") == room
