@@ -1,7 +1,9 @@
 """The only book of a listener's connections: how many may be open, what each waits for, and for how long."""
 
 import asyncio
+import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable
 
@@ -14,8 +16,9 @@ LOOKED_AT = 100
 """So many connections, at most, are looked at to find one that asks for nothing."""
 SWEEP_SECONDS = 1.0
 """Between two looks at the deadlines of all connections: they end so much late at most."""
-STALLED_SECONDS = 1.0
-"""An answer of which its client took nothing for so long gives way where there is no room."""
+SLOW_SECONDS = 1.0
+"""A client who took nothing of an answer for so long gives way where there is no room; at a drain one whose
+request has been on its way for so long, too."""
 WRITE_BUFFER = 1024 * 1024
 """Bytes of an answer that may wait for its client when a handler writes more. A handler that waits for what
 it wrote, or writes all at once, may write any number."""
@@ -124,10 +127,12 @@ class Connections:
         return not self._is_full() or self._quiet_one() is not None
 
     async def wait_for_room(self) -> None:
-        """Return once there is."""
-        while not self.has_room():
+        """Return once there is, or somebody has been slow for so long that they may leave."""
+        while not self.has_room() and self._slow_one()[0] is None:
             self._left.clear()
-            await self._left.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SLOW_SECONDS / 4):
+                    await self._left.wait()
 
     def end_keep_alive(self) -> None:
         """From now on an answer closes its connection, unless another request has arrived on it."""
@@ -178,24 +183,36 @@ class Connections:
         longest = itertools.islice(self._idle, min(LOOKED_AT, len(self._idle) // 2 + 1))
         return next((connection for connection in longest if connection.wire.is_quiet()), None)
 
-    def _asks_for_longest(self) -> Connection | None:
-        """Return whose request is on its way for longest, or rests."""
+    def _asks_for_longest(self) -> tuple[Connection | None, float]:
+        """Return whose request is on its way for longest, or rests; and since when."""
         first = [next(iter(waiting.items())) for waiting in (self._idle, self._bodies) if waiting]
-        return min(first, key=lambda each: each[1])[0] if first else None
+        return min(first, key=lambda each: each[1], default=(None, math.inf))
 
-    def _make_room(self) -> bool:
-        if (leaves := self._quiet_one() or self._asks_for_longest()) is not None:
-            self._idle.pop(leaves, None)
-            self._release(leaves)
-            self._on_drop(MADE_ROOM)
-            leaves.wire.close()
-            return True
+    def _slow_one(self) -> tuple[Connection | None, str]:
+        """Return who asks, or takes nothing of an answer, for so long that they may leave; and why."""
+        slow = time.monotonic() - SLOW_SECONDS
+        asks, since = self._asks_for_longest()
+        if since <= slow:
+            return asks, MADE_ROOM
         unread = [connection for connection in self._held if connection.wire.has_unsent()]
         stalled = min(unread, key=lambda connection: connection.taken_at, default=None)
-        if stalled is None or time.monotonic() - stalled.taken_at < STALLED_SECONDS:
+        return (stalled if stalled is not None and stalled.taken_at <= slow else None), UNREAD
+
+    def _make_room(self) -> bool:
+        leaves, reason = self._quiet_one(), MADE_ROOM
+        if leaves is None:
+            leaves, reason = self._slow_one()
+        if leaves is None:
+            (leaves, _), reason = self._asks_for_longest(), MADE_ROOM
+        if leaves is None:
             return False
-        self._release(stalled)
-        self.drop(stalled, UNREAD)
+        self._idle.pop(leaves, None)
+        self._release(leaves)
+        self._on_drop(reason)
+        if reason == UNREAD:
+            leaves.wire.abort()
+        else:
+            leaves.wire.close()
         return True
 
     def _end_overdue(self) -> None:

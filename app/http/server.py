@@ -1,7 +1,10 @@
 """One listener for one application: it accepts connections, and hands them to a transport."""
 
+import asyncio
+import contextlib
 import errno
 import functools
+import select
 import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -47,6 +50,14 @@ def bind(host: str, port: int, setting: str) -> list[socket.socket]:
         ) from None
 
 
+def has_visitor(listener: socket.socket) -> bool:
+    """Tell whether somebody has connected who was not accepted yet."""
+    # Not select.select, which knows no descriptors beyond 1023.
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def url_of(host: str, listener: socket.socket) -> str:
     """Return where a socket that listens on `host` is reached, with the port that was bound."""
     in_url = f"[{host}]" if ":" in host else host
@@ -68,6 +79,7 @@ class Server:
         self._transport = transport
         self._listeners: dict[socket.socket, Callable[[socket.socket, int], None]] = {}
         """And what accepts on each."""
+        self._is_taking_in = False
 
     def add_sockets(self, sockets: Iterable[socket.socket], *, are_shared: bool = False) -> None:
         """Accept on sockets that listen. Of one that other processes share, each takes one visitor at a time:
@@ -82,18 +94,26 @@ class Server:
 
         No faster than those can be answered for whom there is no room besides.
         """
+        self._is_taking_in = True
         for listener in self._listeners:
             IOLoop.current().remove_handler(listener)
-            # As many as the system may have queued, or newcomers would be taken in without end.
-            for _ in range(BACKLOG + 1):
+        # As many as the system may have queued, or newcomers would be taken in without end.
+        for _ in range(BACKLOG + 1):
+            queued = list(filter(has_visitor, self._listeners))
+            if not queued:
+                return
+            for listener in queued:
                 await self.connections.wait_for_room()
-                try:
-                    self._accepted(*listener.accept())
-                except ConnectionAbortedError:
-                    continue
-                except OSError:
-                    # Nobody is left in the queue, as a rule.
-                    break
+                await self._take_one_in(listener)
+
+    async def _take_one_in(self, listener: socket.socket) -> None:
+        # Another process may have been faster, or the visitor may have left.
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            try:
+                self._accepted(*listener.accept())
+            except OSError as error:
+                self._tell_of_shortage(error)
+                await asyncio.sleep(SHORTAGE_SECONDS)
 
     def stop_listening(self) -> None:
         """Stop: that resets whoever is queued, unless other processes listen on."""
@@ -110,24 +130,27 @@ class Server:
     def _accept(self, at_once: int, listener: socket.socket, _: int) -> None:
         """Accept some of those who wait; the loop calls again while there are any."""
         # Another process may have been faster, or a visitor may have left.
-        try:
-            for _ in range(at_once):
-                self._accepted(*listener.accept())
-                # What those who are in have asked for is read in the turns that follow.
-                if not self.connections.has_room():
-                    return
-        except (BlockingIOError, ConnectionAbortedError):
-            pass
-        except OSError as error:
-            if error.errno not in SHORTAGES:
-                raise
-            # Whoever waits is told of as ready again in each turn of the loop.
-            IOLoop.current().remove_handler(listener)
-            IOLoop.current().call_later(SHORTAGE_SECONDS, self._accept_again, listener)
-            log.warning("no connection can be accepted for now", reason=str(error), seconds=SHORTAGE_SECONDS)
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            try:
+                for _ in range(at_once):
+                    self._accepted(*listener.accept())
+                    # What those who are in have asked for is read in the turns that follow.
+                    if not self.connections.has_room():
+                        return
+            except OSError as error:
+                self._tell_of_shortage(error)
+                # Whoever waits is told of as ready again in each turn of the loop.
+                IOLoop.current().remove_handler(listener)
+                IOLoop.current().call_later(SHORTAGE_SECONDS, self._accept_again, listener)
+
+    def _tell_of_shortage(self, error: OSError) -> None:
+        if error.errno not in SHORTAGES:
+            raise error
+        log.warning("no connection can be accepted for now", reason=str(error), seconds=SHORTAGE_SECONDS)
 
     def _accept_again(self, listener: socket.socket) -> None:
-        if accept := self._listeners.get(listener):
+        accept = self._listeners.get(listener)
+        if accept is not None and not self._is_taking_in:
             IOLoop.current().add_handler(listener, accept, IOLoop.READ)
 
     def _accepted(self, accepted: socket.socket, address: Any) -> None:  # noqa: ANN401 - as its family has it

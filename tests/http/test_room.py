@@ -177,29 +177,76 @@ async def test_whoever_made_room_is_not_served_what_was_just_read() -> None:
         await listener.server.aclose()
 
 
+class Crowd:
+    """Clients who come as they do to any server."""
+
+    def __init__(self, listener: Listener, stack: ExitStack, listening: int = 1) -> None:
+        self._stack = stack
+        self.sockets = [one for _ in range(listening) for one in bind_sockets(0, LOOPBACK, backlog=1024)]
+        listener.server.add_sockets(self.sockets)
+
+    def connect(self, sent: bytes, to: int = 0) -> socket.socket:
+        client = self._stack.enter_context(socket.create_connection(self.sockets[to].getsockname()))
+        client.setblocking(False)
+        client.send(sent)
+        return client
+
+
+async def answers(clients: list[socket.socket]) -> list[bytes]:
+    loop = asyncio.get_running_loop()
+    return [(await loop.sock_recv(client, 65536))[9:12] for client in clients]
+
+
 @pytest.mark.gen_test(timeout=2 * PATIENCE)
 async def test_a_drain_takes_in_no_more_than_it_can_answer() -> None:
     """Where all places are taken, each of those who have connected and asked is answered, too."""
     places = 4 * CLOSING_AT_ONCE
     listener = Listener(Settings(max_connections=places))
-    sockets = bind_sockets(0, LOOPBACK, backlog=1024)
-    listener.server.add_sockets(sockets)
-    loop = asyncio.get_running_loop()
     with ExitStack() as stack:
-
-        def connect() -> socket.socket:
-            client = stack.enter_context(socket.create_connection(sockets[0].getsockname()))
-            client.setblocking(False)
-            return client
-
+        crowd = Crowd(listener, stack)
         for _ in range(places):
-            connect()
+            crowd.connect(b"")
         while listener.connections.count_open() < places:  # noqa: ASYNC110 - turns of the loop
             await asyncio.sleep(0)
-        askers = [connect() for _ in range(2 * places)]
-        for asker in askers:
-            asker.send(REQUEST)
+        askers = [crowd.connect(REQUEST) for _ in range(2 * places)]
         draining = asyncio.create_task(drain(listener.server, ()))
-        answers = [(await loop.sock_recv(asker, 65536))[:13] for asker in askers]
-        assert answers == [b"HTTP/1.1 200 "] * len(askers)
+        assert await answers(askers) == [b"200"] * len(askers)
         await draining
+
+
+@pytest.mark.gen_test(timeout=2 * PATIENCE)
+async def test_half_requests_keep_nobody_out_of_a_drain() -> None:
+    places = 8
+    listener = Listener(Settings(max_connections=places))
+    with ExitStack() as stack:
+        crowd = Crowd(listener, stack)
+        for _ in range(places):
+            crowd.connect(REQUEST[:5])
+        while listener.connections.arriving() < places:  # noqa: ASYNC110 - turns of the loop
+            await asyncio.sleep(0)
+        crowd.connect(REQUEST[:5])
+        askers = [crowd.connect(REQUEST) for _ in range(places)]
+        draining = asyncio.create_task(drain(listener.server, ()))
+        assert await answers(askers) == [b"200"] * len(askers)
+        draining.cancel()
+        await listener.server.aclose()
+
+
+@pytest.mark.gen_test(timeout=2 * PATIENCE)
+async def test_whoever_connected_is_taken_in_from_every_address() -> None:
+    class Slow(RequestHandler):
+        async def get(self) -> None:
+            await asyncio.sleep(0.2)
+
+    listener = Listener(Settings(max_connections=1), Application([("/", Slow)], log_function=lambda _: None))
+    with ExitStack() as stack:
+        crowd = Crowd(listener, stack, listening=2)
+        visitors = [crowd.connect(REQUEST)]
+        while not listener.policy.in_flight:  # noqa: ASYNC110 - turns of the loop
+            await asyncio.sleep(0)
+        listener.connections.end_keep_alive()
+        visitors += [crowd.connect(REQUEST, to=number % 2) for number in range(4)]
+        taking_in = asyncio.create_task(listener.server.take_in())
+        assert await answers(visitors) == [b"200"] * len(visitors)
+        await taking_in
+        await listener.server.aclose()
