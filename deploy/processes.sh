@@ -51,8 +51,9 @@ on_lost_lock() {
   interrupted 5 "stopped: this deploy lost its lock to $(cat "$work/lock-lost")"
 }
 
-# The release that this deploy has begun to change, empty while none is half-way; and what is said once it serves.
-changing='' finished=''
+# The release that this deploy has begun to change, empty while none is half-way; what is said once it serves, and why it
+# went back.
+changing='' finished='' failed_because=''
 
 # What a person does after the deploy ended in the middle depends on how far it had come.
 way_on() {

@@ -84,7 +84,9 @@ mark_verified() {
   done <<<"${revisions[$release]}"
   write_record "$(record_key "$release")" "${entries% }"
   # Whoever were told to finish a rollback that is recorded would go one version too far.
-  if [ "$changing" = "$release" ]; then changing='' finished="$release serves as revision $revision, verified"; fi
+  if [ "$changing" = "$release" ]; then
+    changing='' finished="$release serves as revision $revision${3:+, which is revision $3 again}, verified${failed_because:+; what was asked did not: $failed_because}"
+  fi
   read_revisions "$release"
 }
 

@@ -11,6 +11,7 @@ release_failed() {
     fail 10 "$reason" "revision $target of $release, the last verified one, is what runs: mend it, then run the same command again; evidence: $evidence"
   [ "${known:-$revision}" = "$revision" ] ||
     fail 10 "$reason" "somebody else changed $release meanwhile (revision $revision), so nothing was rolled back; evidence: $evidence"
+  failed_because=$reason
   step rollback restore_release "$release" "$target" "$reason"
   [[ " ${verified[$release]} " == *" $target "* ]] || how='(no record says that it was verified)'
   fail "$status" "$reason" "revision $target of $release was restored $how as revision ${newest[$release]}; evidence: $evidence"

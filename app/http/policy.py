@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 CONNECTIONS_FOR_PROBES = 16
-"""So many, at least, are of nobody who waits for an answer of the handlers."""
+"""So many, or a quarter of all if that is fewer, are of nobody who waits for an answer of the handlers."""
 
 
 class RefusedBecause(StrEnum):

@@ -251,7 +251,15 @@ def test_a_rollback_that_is_recorded_is_not_half_way(shell: Shell) -> None:
     assert shell.calls("kubectl", '"service":"1/a 2/b 3/c 4/d/2"')
     assert done.status == 3, done
     assert "half-way" not in done.stderr
-    assert done.stderr.endswith("\n       shop serves as revision 4, verified\n")
+    assert done.stderr.endswith("\n       shop serves as revision 4, which is revision 2 again, verified\n")
+
+
+def test_a_way_back_that_is_recorded_still_tells_what_failed(shell: Shell) -> None:
+    after = FAILED + "4 d deployed\n"
+    history: list[str | Reply] = [FAILED, after, after, failure("Unable to connect to the server: EOF")]
+    done = rolled_back(shell, "release_failed shop 8 'it did not come up'", history, "1/a 2/b", patience=0)
+    assert done.status == 3, done
+    assert done.stderr.endswith("verified; what was asked did not: it did not come up\n")
 
 
 def test_room_that_was_lost_during_the_deploy_is_not_waited_for(shell: Shell) -> None:
