@@ -66,7 +66,7 @@ def replacing(*changes: tuple[str, str]) -> Edit:
 
 def stamped(name: str, edits: Mapping[str, Edit]) -> Mapping[str, Edit]:
     """Return the edits and, with them, the one that puts the name into every answer."""
-    built = "    return RequestPolicy(settings, headers, "
+    built = "    return RequestPolicy(\n"
     stamp = replacing((built, f'    headers["{STAMP}"] = "{name}"\n{built}'))
     first = edits.get(STAMPED, replacing())
     return {**edits, STAMPED: lambda text: stamp(first(text))}
