@@ -143,7 +143,7 @@ LINES = [
         idle,
         QUIET,
         may=WAITED,
-        through=lambda _: ["prlimit", "--nofile=128"],
+        through=lambda _: ["prlimit", "--nofile=160"],
         shows="sum(increase(http_connections_dropped_total[1m])) > 1000",
     ),
     Line("50 requests at once on each connection", pipelined, QUIET, may=WAITED),
