@@ -208,10 +208,10 @@ class Connections:
             return False
         self._idle.pop(leaves, None)
         self._release(leaves)
-        self._on_drop(reason)
         if reason == UNREAD:
-            leaves.wire.abort()
+            self.drop(leaves, reason)
         else:
+            self._on_drop(reason)
             leaves.wire.close()
         return True
 

@@ -24,7 +24,7 @@ class Page(RequestHandler):
         self.finish("page")
 
 
-class KnownConnections(Connections):
+class WatchedConnections(Connections):
     """Remembers who was dropped, and who was quiet at once after an answer."""
 
     def __init__(self, settings: Settings) -> None:
@@ -41,7 +41,7 @@ class Listener:
     """A server whose clients are the other ends of pairs of sockets, or come as they do to any."""
 
     def __init__(self, settings: Settings, application: Application | None = None) -> None:
-        self.connections = KnownConnections(settings)
+        self.connections = WatchedConnections(settings)
         self.policy = self.connections.policy
         if application is None:
             application = Application([("/", Page)], log_function=lambda _: None)
