@@ -1,7 +1,9 @@
 """Redis Cluster: nodes that share the slots, and one that is lost."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -19,6 +21,18 @@ def new_node(folder: Path) -> ValkeyServer:
     node = ValkeyServer(folder, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     node.start()
     return node
+
+
+TwoNodes: TypeAlias = tuple[ValkeyServer, ValkeyServer]
+
+
+@pytest.fixture
+def two_nodes(tmp_path: Path) -> Iterator[TwoNodes]:
+    """Strangers to each other, until they share the slots."""
+    nodes = new_node(tmp_path / "first"), new_node(tmp_path / "second")
+    yield nodes
+    for node in nodes:
+        node.stop()
 
 
 def share_slots(holder: ValkeyServer, other: ValkeyServer, settings: Settings) -> int:
@@ -65,27 +79,23 @@ async def test_one_node_has_every_slot(tmp_path: Path) -> None:
 
 @pytest.mark.gen_test(timeout=20)
 @pytest.mark.parametrize("hangs", [False, True], ids=["stops", "hangs"])
-async def test_a_slot_is_found_again_when_its_node_is_lost(tmp_path: Path, *, hangs: bool) -> None:
+async def test_a_slot_is_found_again_when_its_node_is_lost(two_nodes: TwoNodes, *, hangs: bool) -> None:
     """Also when the last command was the DEL of a writer that was given up."""
-    lost, left = nodes = [new_node(tmp_path / name) for name in ("lost", "left")]
+    lost, left = two_nodes
     settings = Settings(redis_host=LOOPBACK, redis_port=lost.port, redis_cluster=True)
-    try:
-        async with counting(settings) as counter:
-            slot = share_slots(lost, left, settings)
-            await until_counted(counter)
-            if hangs:
-                lost.pause()
-            else:
-                lost.stop()
-            for _ in range(2):
-                with pytest.raises(CounterUnavailable):
-                    await counter.increment()
-            left.run("CLUSTER", "SETSLOT", slot, "NODE", left.run("CLUSTER", "MYID"))
-            # It never held the key.
-            await until_counted(counter)
-    finally:
-        for node in nodes:
-            node.stop()
+    async with counting(settings) as counter:
+        slot = share_slots(lost, left, settings)
+        await until_counted(counter)
+        if hangs:
+            lost.pause()
+        else:
+            lost.stop()
+        for _ in range(2):
+            with pytest.raises(CounterUnavailable):
+                await counter.increment()
+        left.run("CLUSTER", "SETSLOT", slot, "NODE", left.run("CLUSTER", "MYID"))
+        # It never held the key.
+        await until_counted(counter)
 
 
 def heard(node: ValkeyServer) -> set[str]:
@@ -94,55 +104,49 @@ def heard(node: ValkeyServer) -> set[str]:
 
 
 @pytest.mark.gen_test(timeout=40)
-async def test_a_node_that_does_not_hold_the_counter_is_asked_for_the_slots_alone(tmp_path: Path) -> None:
-    holder, other = nodes = [new_node(tmp_path / name) for name in ("holder", "other")]
+async def test_a_node_that_does_not_hold_the_counter_is_asked_for_the_slots_alone(
+    two_nodes: TwoNodes,
+) -> None:
+    holder, other = two_nodes
     settings = Settings(redis_host=LOOPBACK, redis_port=holder.port, redis_cluster=True, redis_timeout=5)
-    try:
-        async with counting(settings, command_timeout=5, patience=10) as counter:
-            share_slots(holder, other, settings)
-            await until_counted(counter)
-            for node in nodes:
-                node.run("CONFIG", "RESETSTAT")
-            probe = make_redis(settings)
-            health = health_over(probe, 5, settings.counter_key)
-            for number in range(2, 10):
-                await counter._batches._records.look_up_again()
-                assert (await counter.increment(), await counter.value()) == (number, number)
-                await look_up_again(probe)
-                await asyncio.sleep(REUSE_SECONDS)
-                assert await health.trouble() is None
-            await probe.aclose()
-        sent = {"command", "ping", "setrange", "evalsha", "get"}
-        assert sent <= heard(holder)
-        assert not sent & heard(other)
-    finally:
-        for node in nodes:
-            node.stop()
+    async with counting(settings, command_timeout=5, patience=10) as counter:
+        share_slots(holder, other, settings)
+        await until_counted(counter)
+        for node in two_nodes:
+            node.run("CONFIG", "RESETSTAT")
+        probe = make_redis(settings)
+        health = health_over(probe, 5, settings.counter_key)
+        for number in range(2, 10):
+            await counter._batches._records.look_up_again()
+            assert (await counter.increment(), await counter.value()) == (number, number)
+            await look_up_again(probe)
+            await asyncio.sleep(REUSE_SECONDS)
+            assert await health.trouble() is None
+        await probe.aclose()
+    sent = {"command", "ping", "setrange", "evalsha", "get"}
+    assert sent <= heard(holder)
+    assert not sent & heard(other)
 
 
 @pytest.mark.gen_test(timeout=40)
-async def test_a_node_that_hangs_and_does_not_hold_the_counter_stops_no_visit(tmp_path: Path) -> None:
+async def test_a_node_that_hangs_and_does_not_hold_the_counter_stops_no_visit(two_nodes: TwoNodes) -> None:
     """Neither of a new process, nor of one that has to find the holder again."""
-    holder, other = nodes = [new_node(tmp_path / name) for name in ("holder", "other")]
+    holder, other = two_nodes
     settings = Settings(redis_host=LOOPBACK, redis_port=holder.port, redis_cluster=True)
-    try:
-        # Whoever knows both nodes asks either of them for the slots, so that half of the attempts are lost.
-        async with counting(settings, patience=15) as known, counting(settings, patience=15) as new:
-            share_slots(holder, other, settings)
-            await until_counted(known)
-            other.pause()
-            assert await new.increment() == 2
-            await known._batches._records.look_up_again()
-            assert await known.increment() == 3
-    finally:
-        for node in nodes:
-            node.stop()
+    # Whoever knows both nodes asks either of them for the slots, so that half of the attempts are lost.
+    async with counting(settings, patience=15) as known, counting(settings, patience=15) as new:
+        share_slots(holder, other, settings)
+        await until_counted(known)
+        other.pause()
+        assert await new.increment() == 2
+        await known._batches._records.look_up_again()
+        assert await known.increment() == 3
 
 
 @pytest.mark.gen_test(timeout=20)
-async def test_a_probe_asks_the_node_that_holds_the_counter_now(tmp_path: Path) -> None:
+async def test_a_probe_asks_the_node_that_holds_the_counter_now(two_nodes: TwoNodes) -> None:
     """The other may hang; also once the slot has moved, as soon as a command was sent on after it."""
-    before, after = nodes = [new_node(tmp_path / name) for name in ("before", "after")]
+    before, after = two_nodes
     settings = Settings(redis_host=LOOPBACK, redis_port=before.port, redis_cluster=True, redis_timeout=2)
     probe = make_redis(settings)
     health = health_over(probe, settings.redis_timeout, settings.counter_key)
@@ -151,26 +155,22 @@ async def test_a_probe_asks_the_node_that_holds_the_counter_now(tmp_path: Path) 
         await asyncio.sleep(REUSE_SECONDS)
         return await health.trouble()
 
-    try:
-        async with counting(settings) as counter:
-            slot = share_slots(before, after, settings)
-            await until_counted(counter)
-        assert await trouble() is None
-        after.pause()
-        assert await trouble() is None
-        after.resume()
-        before.run("DEL", settings.counter_key)
-        for node in (after, before):
-            node.run("CLUSTER", "SETSLOT", slot, "NODE", after.run("CLUSTER", "MYID"))
-        assert await trouble() is None
-        before.pause()
-        assert await trouble() is None
-        after.pause()
-        assert await trouble() == "timeout"
-    finally:
-        for node in nodes:
-            node.stop()
-        await probe.aclose()
+    async with counting(settings) as counter:
+        slot = share_slots(before, after, settings)
+        await until_counted(counter)
+    assert await trouble() is None
+    after.pause()
+    assert await trouble() is None
+    after.resume()
+    before.run("DEL", settings.counter_key)
+    for node in (after, before):
+        node.run("CLUSTER", "SETSLOT", slot, "NODE", after.run("CLUSTER", "MYID"))
+    assert await trouble() is None
+    before.pause()
+    assert await trouble() is None
+    after.pause()
+    assert await trouble() == "timeout"
+    await probe.aclose()
 
 
 @pytest.mark.parametrize(
