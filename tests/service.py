@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
+VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:

@@ -6,7 +6,7 @@ import re
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 
-from tests.conftest import ValkeyServer
+from tests.conftest import StartService, ValkeyServer
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
@@ -113,3 +113,8 @@ async def test_static_serves_only_its_files(http_client: AsyncHTTPClient, base_u
     response = await http_client.fetch(base_url + path, raise_error=False)
     assert response.code in {403, 404}
     assert json.loads(response.body)["status"] == response.code
+
+
+def test_hsts_when_set(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, HSTS_SECONDS=600).wait_until_ready()
+    assert service.get("/").headers["Strict-Transport-Security"] == "max-age=600"

@@ -14,12 +14,11 @@ from app.http.connections import UNREAD
 from app.http.open_files import SPARE_DESCRIPTORS
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
-from tests.service import PATIENCE, Service, eventually
+from tests.service import PATIENCE, VISIT, Service, eventually
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 STYLE = b"GET /static/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
-VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 LIMIT = 16 * 1024
 PLACES = 3
 

@@ -15,11 +15,10 @@ from app.http.drain import drain
 from app.settings import Settings
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import ServiceParts, StartService, ValkeyServer
-from tests.service import PATIENCE, Service, eventually, parse_answers
+from tests.service import PATIENCE, VISIT, Service, eventually, parse_answers
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
-VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 READ = b"GET /api/v1/counter HTTP/1.1\r\nHost: localhost\r\n\r\n"
 VERSION = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
 COUNT = (

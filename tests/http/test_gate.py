@@ -176,3 +176,12 @@ def test_refusals_are_counted_in_metrics_under_a_bounded_label(
     service.raw_exchange(b"BREW / HTTP/1.1\r\n" + HOST + b"Content-Length: x\r\n\r\n")
     sample = 'http_request_duration_seconds_count{method="other",route="refused",status="400"} 2.0'
     assert sample in service.metrics()
+
+
+def test_allowed_hosts_spare_the_probes(valkey: ValkeyServer, start_service: StartService) -> None:
+    service = start_service(valkey, ALLOWED_HOSTS="visits.example.com, other.example.com").wait_until_ready()
+    for host, status in (("visits.example.com", 200), ("VISITS.example.com:443", 200), ("evil.example", 400)):
+        assert service.get("/", Host=host).status == status
+        assert service.get("/readyz", Host=host).status == 200
+    assert service.get("/", Host="evil.example").headers["Content-Type"] == "application/problem+json"
+    assert valkey.get("counter") == "2"

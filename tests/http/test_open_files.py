@@ -10,12 +10,11 @@ from app.http.open_files import ADMIN_CONNECTIONS, SPARE_DESCRIPTORS
 from app.http.policy import CONNECTIONS_FOR_PROBES
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
-from tests.service import PATIENCE, Service, eventually
+from tests.service import PATIENCE, VISIT, Service, eventually
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
 PLACES = 64
-VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 SHORTAGE = "no connection can be accepted for now"
 
 

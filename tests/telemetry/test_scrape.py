@@ -1,5 +1,6 @@
 """Each metric of a real service is 0 until its event happens, and moves then; no visitor adds a label."""
 
+import re
 import signal
 import time
 
@@ -7,12 +8,11 @@ import pytest
 
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
-from tests.service import Service, eventually
+from tests.service import VISIT, Service, eventually
 from tests.telemetry.scrape import Scrape, scrape
 
 pytestmark = pytest.mark.usefixtures("each_transport")
 
-VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 IDS = b"X-Request-ID: a\r\nX-Request-ID: b\r\n"
 FOREIGN = ("process_", "python_")
 AT_READY = ("redis_command_duration_seconds", "event_loop_lag_seconds", "http_request_duration_seconds")
@@ -58,7 +58,7 @@ def test_refusals_have_their_reason(service: Service) -> None:
 
 
 def test_places_and_connections(service: Service, valkey: ValkeyServer) -> None:
-    assert scrape(service).value("http_connections_open") == 0
+    eventually(lambda: scrape(service).value("http_connections_open") == 0, "who asked for /readyz has left")
     visitors = [service.connect() for _ in range(3)]
     eventually(lambda: scrape(service).value("http_connections_open") == 3, "all are there")
     assert scrape(service).value("http_connections_idle") == 3
@@ -146,3 +146,31 @@ def test_no_visitor_adds_a_label(service: Service) -> None:
     known |= ask_oddly(1)
     assert ask_oddly(2) == known
     assert not [series for series in known if "odd" in "".join(series[1:]).lower()]
+
+
+def test_metrics_are_on_the_admin_port_only(valkey: ValkeyServer, start_service: StartService) -> None:
+    port = free_port()
+    service = start_service(valkey, ADMIN_PORT=port, ENVIRONMENT="PROD", REQUEST_TIMEOUT=1).wait_until_ready()
+    service.count()
+    service.get("/nope")
+    text = service.metrics()
+    assert 'http_request_duration_seconds_count{method="GET",route="/",status="200"} 1.0' in text
+    assert 'route="unmatched",status="404"' in text
+    assert 'environment="PROD"' in text
+    assert "\nready 1.0" in text
+    assert "process_resident_memory_bytes" in text
+    assert service.get("/metrics").status == 404
+    assert service.request("GET", "/", port=port).status == 404
+    head = service.request("HEAD", "/metrics", port=port)
+    assert (head.status, head.body) == (200, b"")
+    for path in ("/static/style.css", "/robots.txt", "/favicon.ico", "/nope"):
+        answer = service.request("GET", path, port=port, Accept="text/html")
+        assert "Server" not in answer.headers
+        assert answer.status == (200 if path in {"/static/style.css", "/robots.txt"} else 404)
+    assert not any("Traceback" in raw or '"exception"' in raw for raw in service.raw)
+    valkey.stop()
+    assert service.get("/").status == 503
+    eventually(lambda: service.get("/readyz").status == 503, "not ready")
+    text = service.metrics()
+    assert re.search(r'^redis_failures_total{reason="connection"} [1-9]', text, re.MULTILINE)
+    assert "\nready 0.0" in text

@@ -7,12 +7,10 @@ import time
 import pytest
 
 from tests.conftest import ValkeyServer
-from tests.service import eventually
+from tests.service import VISIT, eventually
 from tests.visitors import Visitors
 from tests.workers.conftest import StartWorkers
 from tests.workers.workers import Workers, runs
-
-VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
 
 
 def await_both_drain(service: Workers) -> None:
