@@ -10,6 +10,7 @@ import pytest
 from app.http.admission import FREE_REFUSALS_A_SECOND
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
+from tests.server.waiting import visitor_who_waits
 from tests.service import VISIT, Service, eventually
 from tests.visitors import Visitors
 
@@ -69,10 +70,7 @@ def full(valkey: ValkeyServer, start_service: StartService) -> Iterator[Service]
     service = start_service(
         valkey, ADMIN_PORT=free_port(), MAX_IN_FLIGHT=1, REDIS_TIMEOUT=5, REQUEST_TIMEOUT=6
     ).wait_until_ready()
-    valkey.pause()
-    with service.connect() as connection:
-        connection.sendall(VISIT)
-        eventually(lambda: service.in_flight() == 1, "no place is left")
+    with visitor_who_waits(service, valkey):
         yield service
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
+from tests.server.waiting import visitor_who_waits
 from tests.service import VISIT, Service, eventually
 
 pytestmark = pytest.mark.usefixtures("each_transport")
@@ -16,39 +17,21 @@ pytestmark = pytest.mark.usefixtures("each_transport")
 def test_drain_answers_what_is_in_flight(
     valkey: ValkeyServer, start_service: StartService, number: signal.Signals
 ) -> None:
+    """With the word that the connection closes, though the request came before the signal."""
     service = start_service(
         valkey, ADMIN_PORT=free_port(), REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4
     ).wait_until_ready()
-    valkey.pause()
-    with service.connect() as connection:
-        connection.sendall(VISIT)
-        eventually(lambda: service.in_flight() == 1, "in flight")
+    with visitor_who_waits(service, valkey) as connection:
         service.signal(number)
         service.line("draining", in_flight=1)
         valkey.resume()
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"Connection: close" in answer
         assert connection.recv(1) == b""
     assert service.wait() == 0
     service.line("stopped")
     assert service.errors() == ""
-
-
-def test_a_response_after_sigterm_ends_keep_alive_whenever_its_request_was_read(
-    valkey: ValkeyServer, start_service: StartService
-) -> None:
-    """Otherwise its client sends another request, into a connection that the drain is about to close."""
-    service = start_service(
-        valkey, ADMIN_PORT=free_port(), REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4
-    ).wait_until_ready()
-    valkey.pause()
-    with service.connect() as connection:
-        connection.sendall(VISIT)
-        eventually(lambda: service.in_flight() == 1, "in flight")
-        service.signal(signal.SIGTERM)
-        service.line("draining", in_flight=1)
-        valkey.resume()
-        assert b"Connection: close" in connection.recv(65536)
-    assert service.wait() == 0
 
 
 def test_drain_under_steady_requests_fails_none(valkey: ValkeyServer, start_service: StartService) -> None:
@@ -119,10 +102,8 @@ def test_a_visitor_who_left_is_in_flight_until_the_work_is_done(
     service = start_service(
         valkey, ADMIN_PORT=free_port(), REDIS_TIMEOUT=3, REQUEST_TIMEOUT=4
     ).wait_until_ready()
-    valkey.pause()
-    with service.connect() as connection:
-        connection.sendall(VISIT)
-        eventually(lambda: service.in_flight() == 1, "in flight")
+    with visitor_who_waits(service, valkey):
+        pass
     # The end of the connection is seen before an answer on a later one.
     assert service.get("/version").status == 200
     assert service.in_flight() == 1
@@ -146,10 +127,7 @@ def test_drain_ends_at_its_timeout(valkey: ValkeyServer, start_service: StartSer
     service = start_service(
         valkey, ADMIN_PORT=free_port(), DRAIN_TIMEOUT=0.3, REDIS_TIMEOUT=8, REQUEST_TIMEOUT=9
     ).wait_until_ready()
-    valkey.pause()
-    with service.connect() as connection:
-        connection.sendall(VISIT)
-        eventually(lambda: service.in_flight() == 1, "in flight")
+    with visitor_who_waits(service, valkey):
         service.signal(signal.SIGTERM)
         assert service.wait(5) == 0
     service.line("drain timed out", in_flight=1)
