@@ -20,9 +20,10 @@ MISSED = {
 }
 """Versions that stay, and why. What nobody sees while a deploy lasts is for monitoring to find."""
 OFTEN_MISSED = {
+    "memory-grows": "its first pod dies some 20 seconds after it was ready, and a quick deploy ends before",
     "places-leak": "it serves until each pod has answered a thousand requests, be it in time or not",
 }
-"""Versions that stay or go, by how many visitors come meanwhile."""
+"""Versions that stay or go, by how long the deploy takes, or how many visitors come meanwhile."""
 
 
 @contextmanager
