@@ -20,6 +20,7 @@ RIGHTS = (
     "resetkeys ~counter ~{counter}:writer:* "
     "-@all +client|setname +ping +get +set +del +incrby +setrange +eval +evalsha"
 )
+RIGHTS_FOR_ANOTHER_DATABASE = "+select"
 RIGHTS_IN_A_CLUSTER = "+command +cluster|slots +asking"
 RIGHTS_FOR_THE_CANDIDATE = "~{counter}:candidate*"
 RIGHTS_WITH_A_HASH_TAG = "~{shop}:visits ~{shop}:visits:writer:*"
@@ -52,6 +53,7 @@ def allow(server: ValkeyServer, rights: str, **settings: object) -> Settings:
 def test_the_docs_say_them() -> None:
     docs = (ROOT / "docs" / "redis.md").read_text()
     assert RIGHTS in docs
+    assert RIGHTS_FOR_ANOTHER_DATABASE in docs
     assert RIGHTS_IN_A_CLUSTER in docs
     assert RIGHTS_FOR_THE_CANDIDATE in docs
     assert RIGHTS_WITH_A_HASH_TAG in docs
@@ -60,6 +62,11 @@ def test_the_docs_say_them() -> None:
 @pytest.mark.gen_test(timeout=15)
 async def test_they_are_enough(valkey: ValkeyServer) -> None:
     await use_all(allow(valkey, RIGHTS))
+
+
+@pytest.mark.gen_test(timeout=15)
+async def test_they_are_enough_for_another_database(valkey: ValkeyServer) -> None:
+    await use_all(allow(valkey, f"{RIGHTS} {RIGHTS_FOR_ANOTHER_DATABASE}", redis_db=1))
 
 
 @pytest.mark.gen_test(timeout=15)
