@@ -64,12 +64,12 @@ examine_candidate() {
   done
 }
 
-# examine_drain: until the entrance knows that a pod ends, it sends it visitors; for DRAIN_DELAY they must be answered.
+# examine_drain: a pod that ends is sent visitors for DRAIN_DELAY. The kubelet takes up to 2 s to tell it that it ends.
 examine_drain() {
   local began=$SECONDS tries
   if [ "${drain_delay:-0}" -lt 4 ]; then return; fi
   must_ask delete pod "$project-candidate" --wait=false
-  while ask_candidate "$readiness_path" && [ "${reply##* }" = 200 ] && [ $((SECONDS - began)) -lt 2 ]; do run sleep 0.1; done
+  while ask_candidate "$readiness_path" && [ "${reply##* }" = 200 ] && [ $((SECONDS - began)) -lt 4 ]; do run sleep 0.1; done
   for tries in 2 1; do
     if ask_candidate "$first_path" && [ "${reply##* }" = 200 ]; then return; fi
     # The way there may have broken.

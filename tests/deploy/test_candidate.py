@@ -279,6 +279,15 @@ def test_a_candidate_that_ends_at_once_is_bad(answers: list[str | Reply], shell:
     assert "told to end, it answers no more, while visitors are still sent to it for up to 5 s" in done.stderr
 
 
+def test_a_candidate_is_asked_until_the_kubelet_has_told_it(shell: Shell) -> None:
+    """Which may take its time: until then it answers well, whatever it does then."""
+    late = "unset SECONDS; SECONDS=0; run() { SECONDS=$((SECONDS + 1)); }"
+    ended_at_3 = "ask_candidate() { reply='ok 200'; [ $SECONDS -lt 3 ]; }"
+    done = told_to_end(shell, [], f"{late}; {ended_at_3}")
+    assert done.status == 9, done.stderr
+    assert "told to end, it answers no more" in done.stderr
+
+
 def test_a_candidate_that_is_asked_too_late_is_not_blamed(shell: Shell) -> None:
     late = "unset SECONDS; SECONDS=0; start_forward() { SECONDS=5; return 1; }"
     done = told_to_end(shell, [REFUSED], late)

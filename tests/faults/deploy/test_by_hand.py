@@ -75,7 +75,7 @@ def test_the_record_is_lost(installed: Deployment) -> None:
     record = f"{installed.project.name}-deploy"
     installed.project.kubectl("delete", "configmap", record)
     with installed.sources.edited("app/__main__.py", crashes):
-        says = "was restored and verified"
+        says = "was restored (no record says that it was verified)"
         with fault("record of what was verified deleted", installed, 8, says, load=BUSY) as line:
             line.run = installed.run("13.4.1", "--no-candidate")
     with fault("the deploy after the record was lost", installed, 0) as line:
