@@ -16,6 +16,9 @@ UNEXPECTED = "error"
 """What is said of an error of the check's own."""
 REUSE_SECONDS = 0.1
 """A burst of probes shares one answer this long; far below any probe's period."""
+MOST_WAITING = 16
+"""Probes that wait for the check at a time; more are told what the last one found. Or clients who ask for
+probes without end would hold all connections while the check hangs, and keep the kubelet out."""
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 
@@ -43,6 +46,7 @@ class Health:
         self._check = check
         self._asking: asyncio.Task[None] | None = None
         self._asked_at = float("-inf")
+        self._waiting = 0
         self._trouble: str | None = "not asked yet"
         self.state = State.STARTING
 
@@ -52,12 +56,17 @@ class Health:
         return self._trouble if self.state is State.READY else str(self.state)
 
     async def trouble(self) -> str | None:
-        """Check; return what is wrong, None if nothing is."""
+        """Check; return what is wrong, None if nothing is; where MOST_WAITING wait, what was found last."""
         now = asyncio.get_running_loop().time()
         if self._asking is None or (self._asking.done() and now - self._asked_at > REUSE_SECONDS):
             self._asking = asyncio.create_task(self._ask())
-        # A probe that gives up must not end the check that others wait for.
-        await asyncio.shield(self._asking)
+        if self._waiting < MOST_WAITING:
+            self._waiting += 1
+            try:
+                # A probe that gives up must not end the check that others wait for.
+                await asyncio.shield(self._asking)
+            finally:
+                self._waiting -= 1
         return self._trouble
 
     async def not_ready_because(self) -> str | None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.health import REUSE_SECONDS, Health, State
+from app.health import MOST_WAITING, REUSE_SECONDS, Health, State
 from app.redis.client import make_redis
 from app.settings import Settings
 from tests.conftest import ValkeyServer
@@ -40,9 +40,27 @@ async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: Valk
     redis = make_redis(settings)
     health = health_over(redis, 0.3)
     before = pings(valkey)
-    assert await asyncio.gather(*(health.trouble() for _ in range(50))) == [None] * 50
+    assert await asyncio.gather(*(health.trouble() for _ in range(MOST_WAITING))) == [None] * MOST_WAITING
     assert pings(valkey) == before + 1
     await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_crowd_of_probes_does_not_wait_for_a_check_that_hangs() -> None:
+    """Else whoever sends probes without end holds every connection, and keeps the kubelet's out."""
+    answer = asyncio.get_running_loop().create_future()
+
+    async def check() -> None:
+        await answer
+
+    health = Health("disk", check)
+    crowd = [asyncio.create_task(health.trouble()) for _ in range(MOST_WAITING + 10)]
+    done, waiting = await asyncio.wait(crowd, timeout=0.1)
+    assert [probe.result() for probe in done] == ["not asked yet"] * 10
+    answer.set_result(None)
+    assert await asyncio.gather(*waiting) == [None] * MOST_WAITING
+    # Their places are free again.
+    assert await health.trouble() is None
 
 
 @pytest.mark.gen_test
