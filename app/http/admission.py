@@ -47,7 +47,7 @@ class Admission:
         return True
 
     def leave(self) -> None:
-        """Give a place back, to who rests for longest."""
+        """Give a place back, and wake who rests for longest."""
         self._now -= 1
         while self._resting:
             place = next(iter(self._resting))

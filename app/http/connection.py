@@ -56,6 +56,8 @@ class Connection:
         """Of the request that is in flight on it: from its header until its answer is flushed."""
         self.is_last = False
         """Whether the answer under way, or the one before, is the last: it closes the connection."""
+        self.asks_since: float | None = None
+        """When it was first seen that a request is on its way, since its last answer."""
         self.taken_at = time.monotonic()
         """When its client last took a part of an answer, or had all of it."""
 

@@ -91,6 +91,7 @@ class Connections:
         if connection.is_last:
             connection.wire.close()
         else:
+            connection.asks_since = None
             self._idle[connection] = time.monotonic()
         self._left.set()
 
@@ -105,7 +106,7 @@ class Connections:
             self._none_open.set()
 
     def drop(self, connection: Connection, reason: str) -> None:
-        """Close a connection at once whose client takes too little of its answer."""
+        """Close a connection at once; what its client has not taken of its answer is lost."""
         self._on_drop(reason)
         connection.wire.abort()
 
@@ -180,13 +181,18 @@ class Connections:
 
     def _quiet_one(self) -> Connection | None:
         # Not of the newer half: a probe that has just connected asks for nothing yet, either.
-        longest = itertools.islice(self._idle, min(LOOKED_AT, len(self._idle) // 2 + 1))
+        longest = itertools.islice(self._idle, min(LOOKED_AT, (len(self._idle) + 1) // 2))
         return next((connection for connection in longest if connection.wire.is_quiet()), None)
 
     def _asks_for_longest(self) -> tuple[Connection | None, float]:
-        """Return whose request is on its way for longest, or rests; and since when."""
-        first = [next(iter(waiting.items())) for waiting in (self._idle, self._bodies) if waiting]
-        return min(first, key=lambda each: each[1], default=(None, math.inf))
+        """Return whose request is known to be on its way for longest, or rests; and since when."""
+        asking = list(itertools.islice(self._bodies.items(), 1))
+        for connection in itertools.islice(self._idle, LOOKED_AT):
+            if not connection.wire.is_quiet():
+                if connection.asks_since is None:
+                    connection.asks_since = time.monotonic()
+                asking.append((connection, connection.asks_since))
+        return min(asking, key=lambda each: each[1], default=(None, math.inf))
 
     def _slow_one(self) -> tuple[Connection | None, str]:
         """Return who asks, or takes nothing of an answer, for so long that they may leave; and why."""

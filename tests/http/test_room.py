@@ -161,6 +161,25 @@ async def test_a_body_that_has_arrived_gives_nobody_room() -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_request_is_on_its_way_since_it_came_and_not_since_the_answer_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = 0.2
+    monkeypatch.setattr("app.http.connections.SLOW_SECONDS", slow)
+    listener = Listener(Settings(max_connections=1))
+    loop = asyncio.get_running_loop()
+    with listener.client() as client:
+        client.send(REQUEST)
+        await loop.sock_recv(client, 65536)
+        await asyncio.sleep(slow)
+        client.send(REQUEST[:5])
+        came = loop.time()
+        await listener.connections.wait_for_room()
+        assert loop.time() - came > slow
+        await listener.server.aclose()
+
+
+@pytest.mark.gen_test
 async def test_whoever_made_room_is_not_served_what_was_just_read() -> None:
     served: list[str] = []
     routes = [("/", Visited, {"served": served})]
