@@ -54,12 +54,12 @@ async def use_all(settings: Settings) -> None:
     await redis.aclose()
 
 
-async def until_counted(counter: Counter) -> None:
+async def until_counted(counter: Counter, value: int = 1) -> None:
     """The cluster takes a moment to see that it is whole."""
     async with asyncio.timeout(10):
         while True:
             try:
-                assert await counter.increment() == 1
+                assert await counter.increment() == value
             except CounterUnavailable:
                 await asyncio.sleep(0.02)
             else:
@@ -96,6 +96,29 @@ async def test_a_slot_is_found_again_when_its_node_is_lost(two_nodes: TwoNodes, 
         left.run("CLUSTER", "SETSLOT", slot, "NODE", left.run("CLUSTER", "MYID"))
         # It never held the key.
         await until_counted(counter)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_the_configured_host_is_asked_again_when_every_node_has_a_new_address(tmp_path: Path) -> None:
+    """As pods get one: the host leads to the Cluster still, the addresses that it named lead nowhere."""
+    node = ValkeyServer(tmp_path)
+    of_a_cluster = "--cluster-enabled", "yes", "--cluster-port", str(free_port())
+
+    def start_at(address: str) -> None:
+        node.arguments = [*of_a_cluster, "--bind", LOOPBACK, address, "--cluster-announce-ip", address]
+        node.start()
+
+    try:
+        start_at("127.0.0.2")
+        node.run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        settings = Settings(redis_host=LOOPBACK, redis_port=node.port, redis_cluster=True)
+        async with counting(settings) as counter:
+            await until_counted(counter)
+            node.stop()
+            start_at("127.0.0.3")
+            await until_counted(counter, 2)
+    finally:
+        node.stop()
 
 
 def heard(node: ValkeyServer) -> set[str]:
