@@ -1,6 +1,7 @@
 """What the values of settings may be, and how each kind is read. A description is quoted in complaints."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+import re
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 HIGHEST_PORT = 65535
+HOST = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+\.?|\[(?P<ipv6>[0-9a-f:.]+)\]", re.ASCII | re.IGNORECASE)
+"""What may stand in a Host header before the port. Names have _, too: those of containers do."""
 
 
 def _split(value: object) -> object:
@@ -35,6 +38,17 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
         raise ValueError(text)
     return host.strip("[]"), int(port)
+
+
+def _hosts(names: tuple[str, ...]) -> tuple[str, ...]:
+    # Any other would match no visitor's Host header, and everybody would get a 400.
+    for name in names:
+        found = HOST.fullmatch(name)
+        if found is None:
+            raise ValueError(name)
+        if found["ipv6"] is not None:
+            IPv6Address(found["ipv6"])
+    return names
 
 
 def lower_case(value: object) -> object:
@@ -70,8 +84,15 @@ Secret = Annotated[
     Field(description="a text in UTF-8"),
 ]
 ExistingFile = Annotated[Path, Field(description="the path of a readable file")]
-Names = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_split), Field(description="names separated by commas")
+Hosts = Annotated[
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(_split),
+    AfterValidator(_hosts),
+    Field(
+        description="host names, IPv4 addresses and IPv6 addresses in brackets, separated by commas, "
+        "without scheme, port, path or wildcard"
+    ),
 ]
 Networks = Annotated[
     tuple[IPv4Network | IPv6Network, ...],

@@ -16,7 +16,7 @@ from app.setting_kinds import (
     Delay,
     ExistingFile,
     Flag,
-    Names,
+    Hosts,
     Networks,
     Port,
     Seconds,
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     """Keep-alive; must exceed the proxy's (60 s in ingress-nginx and ALB)."""
     max_body_size: Annotated[int, Field(ge=0, description="bytes, 0 or more")] = 16 * 1024
     max_header_size: Annotated[int, Field(ge=1024, description="bytes, 1024 or more")] = 16 * 1024
-    allowed_hosts: Names = ()
+    allowed_hosts: Hosts = ()
     trusted_proxies: Networks = ()
     hsts_seconds: Annotated[int, Field(ge=0, description="seconds, 0 (off) or more")] = 0
     hsts_include_subdomains: Flag = False

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.http.policy import make_policy
 from app.settings import Settings, SettingsError, load_settings
 from tests.service import run_to_end
 
@@ -56,6 +57,12 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.redis_sentinels == (("s1", 26379), ("::1", 26380))
 
 
+def test_hosts_as_a_host_header_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = "Visits.Test", "localhost", "my_app", "xn--mller-kva.test", "a.test.", "10.0.0.1", "[2001:DB8::1]"
+    policy = make_policy(load(monkeypatch, ALLOWED_HOSTS=", ".join(hosts)))
+    assert all(policy.allows_host(host) for host in hosts)
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [
@@ -80,6 +87,13 @@ def test_lists_and_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
             {"TRUSTED_PROXIES": "10.0.0.1/8"},
             "TRUSTED_PROXIES is '10.0.0.1/8', allowed: addresses",
         ),
+        *[
+            ({"ALLOWED_HOSTS": hosts}, f"ALLOWED_HOSTS is '{hosts}', allowed: host names, IPv4 addresses and")
+            for hosts in (
+                *("visits.test:8080", "https://visits.test", "visits.test/", "a.test,*", "*.visits.test"),
+                *("::1", "[::1]:80", "[a.test]", "[1.2.3.4]", "a b", "a..test", "müller.test", "a@b.test"),
+            )
+        ],
         ({"REDIS_SENTINELS": "host"}, "REDIS_SENTINELS is 'host', allowed: host:port separated by commas"),
         ({"REDIS_SENTINELS": "h:1"}, "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set"),
         (

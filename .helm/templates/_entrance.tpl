@@ -71,6 +71,11 @@ cert-manager.io/issuer: {{ . | quote }}
 {{- end }}
 
 {{- define "visits.entranceChecks" -}}
+{{- range .Values.settings.ALLOWED_HOSTS | default "" | splitList "," }}
+{{- if not (regexMatch "^(([A-Za-z0-9_-]+[.])*[A-Za-z0-9_-]+[.]?|\\[[0-9A-Fa-f:.]+\\])?$" (trim .)) }}
+{{- fail (printf "settings.ALLOWED_HOSTS has %q, which no Host header can match, and the service would refuse to start: give names, IPv4 addresses or IPv6 addresses in brackets, without scheme, port, path or wildcard" (trim .)) }}
+{{- end }}
+{{- end }}
 {{- with .Values.ingress }}
 {{- if and (not .host) (or .enabled $.Values.httpRoute.enabled) }}
 {{- fail "ingress.host is empty: set it to the host name that visitors use, or set ingress.enabled and httpRoute.enabled to false" }}

@@ -229,7 +229,7 @@ def test_a_host_that_the_service_would_not_serve_is_refused(entrance: Values) ->
     assert 'without ingress.host "x.test"' in message
 
 
-@pytest.mark.parametrize("hosts", ["", "y.test, X.test ", "x.test"])
+@pytest.mark.parametrize("hosts", ["", "y.test, X.test ,my_app,10.0.0.1,", "x.test,[::1]"])
 def test_a_host_that_the_service_serves(hosts: str) -> None:
     assert document(SERVICE, "Ingress", values={"settings": {"ALLOWED_HOSTS": hosts}})
 
@@ -237,3 +237,10 @@ def test_a_host_that_the_service_serves(hosts: str) -> None:
 def test_without_an_entrance_any_hosts_do() -> None:
     values = merged(NO_INGRESS, {"settings": {"ALLOWED_HOSTS": "y.test"}})
     assert document(SERVICE, "Deployment", values=values)
+
+
+@pytest.mark.parametrize("host", ["x.test:8080", "https://x.test", "x.test/", "*.x.test", "*", "::1"])
+@pytest.mark.parametrize("entrance", [{}, NO_INGRESS], ids=["ingress", "none"])
+def test_a_host_that_no_visitor_can_ask_for_is_refused(entrance: Values, host: str) -> None:
+    message = refusal(SERVICE, merged(entrance, {"settings": {"ALLOWED_HOSTS": f"x.test, {host}"}}))
+    assert f'settings.ALLOWED_HOSTS has "{host}"' in message
