@@ -167,8 +167,14 @@ class Settings(BaseSettings):
     def _sentinel_complaint(self) -> str | None:
         if bool(self.redis_sentinels) != bool(self.redis_sentinel_master):
             return "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set, allowed: both or none"
-        if self.redis_sentinels and self.redis_cluster:
-            return "REDIS_SENTINELS and REDIS_CLUSTER are both set, allowed: one of them"
+        places = self.model_fields_set & {"redis_host", "redis_port"}
+        if self.redis_cluster:
+            places.add("redis_cluster")
+        if self.redis_sentinels and places:
+            return (
+                f"REDIS_SENTINELS and {min(places).upper()} are both set, allowed: one of them, as each says "
+                "where Redis is"
+            )
         for name in ("redis_sentinel_username", "redis_sentinel_password"):
             if getattr(self, name) is not None and not self.redis_sentinels:
                 return f"{name.upper()} is (not shown), allowed: only with REDIS_SENTINELS, which get it"

@@ -96,6 +96,13 @@ def test_hosts_as_a_host_header_names_them(monkeypatch: pytest.MonkeyPatch) -> N
         ],
         ({"REDIS_SENTINELS": "host"}, "REDIS_SENTINELS is 'host', allowed: host:port separated by commas"),
         ({"REDIS_SENTINELS": "h:1"}, "only one of REDIS_SENTINELS and REDIS_SENTINEL_MASTER is set"),
+        *[
+            (
+                {"REDIS_SENTINELS": "h:1", "REDIS_SENTINEL_MASTER": "m", name: value},
+                f"REDIS_SENTINELS and {name} are both set, allowed: one of them",
+            )
+            for name, value in (("REDIS_HOST", "h"), ("REDIS_PORT", "6379"), ("REDIS_CLUSTER", "true"))
+        ],
         (
             {"REDIS_SENTINEL_PASSWORD": "hidden"},
             "REDIS_SENTINEL_PASSWORD is (not shown), allowed: only with REDIS_SENTINELS",

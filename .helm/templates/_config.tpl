@@ -16,7 +16,7 @@ SECRETS_DIR: {{ include "visits.secretsDir" . | quote }}
 {{- define "visits.redisConfig" -}}
 {{- with .Values.redis }}
 {{- if not .urlFromSecret }}
-{{- with include "visits.redisHost" $ }}
+{{- with ternary "" (include "visits.redisHost" $) (not (empty $.Values.settings.REDIS_SENTINELS)) }}
 REDIS_HOST: {{ . | quote }}
 REDIS_PORT: {{ include "visits.plain" $.Values.redis.port | quote }}
 {{- end }}

@@ -97,12 +97,14 @@ def test_an_external_redis_whose_url_is_secret(started: Start, tmp_path: Path) -
     assert settings.redis_url.get_secret_value().startswith("rediss://")
 
 
-def test_an_external_redis_behind_sentinels(started: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["", "redis.test"])
+def test_an_external_redis_behind_sentinels(started: Start, tmp_path: Path, host: str) -> None:
+    """They say where Redis is, also where redis.host does."""
     (tmp_path / "ca.crt").write_text("")
     sentinels = {"REDIS_SENTINELS": "a.test:26379,b.test:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
-    redis = {"mode": "external", "tls": {"enabled": True, "caFile": "ca.crt"}}
+    redis = {"mode": "external", "host": host, "tls": {"enabled": True, "caFile": "ca.crt"}}
     data = configuration(values={**EXTERNAL, "redis": redis, "settings": sentinels})
-    assert "REDIS_HOST" not in data
+    assert not {"REDIS_HOST", "REDIS_PORT"} & set(data)
     settings = started(data)
     assert settings.redis_sentinels == (("a.test", 26379), ("b.test", 26379))
     # To the Sentinels, too: tests/redis/test_client.py.
