@@ -7,6 +7,7 @@ so no count goes back, and there are never more files than places.
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -113,8 +114,9 @@ def leave(folder: Path, place: int) -> None:
     """Remove what a worker kept, for which no arbiter cares any more; the last one removes the folder."""
     for file in (*folder.glob(f"*_{place}.db"), _file_of(folder, place)):
         file.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    if not any(folder.glob("*.pid")):
+        # With what is kept of places that nobody has any more.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _file_of(folder: Path, place: int) -> Path:

@@ -110,6 +110,22 @@ def test_workers_whose_arbiter_is_killed_drain(valkey: ValkeyServer, start_worke
     assert not folder.exists()
 
 
+def test_the_metrics_of_workers_before_a_reload_go_with_the_last_one(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    """Those of before had places that nobody has now."""
+    service = start_workers(valkey).wait_until_ready()
+    before = service.wait_for_workers(2)
+    folder = service.metrics_folder()
+    service.signal(signal.SIGHUP)
+    service.wait_without(before)
+    workers = service.wait_for_workers(2)
+    assert {file.stem for file in folder.glob("*.pid")} == {"2", "3"}
+    service.process.kill()
+    eventually(lambda: not any(map(runs, workers)), "no worker is left")
+    assert not folder.exists()
+
+
 def test_a_signal_while_redis_is_away_drains_too(valkey: ValkeyServer, start_workers: StartWorkers) -> None:
     valkey.stop()
     service = start_workers(valkey)
