@@ -1,8 +1,9 @@
 """Gunicorn's arbiter, with the service's own end: it starts workers, watches them, and ends when they have.
 
 As of Gunicorn 27.0.1 its own ways differ where a drain would suffer. SIGINT ends workers at once; a second
-SIGTERM does nothing; a worker that is one too many gets SIGTERM again at every turn; a reload waits for the
-old workers, and hears no signal meanwhile; a worker that fails to start ends all the others at once.
+SIGTERM does nothing; a worker that is one too many gets SIGTERM again at every turn, and none that is missing
+is started before it has ended; a reload ends the old workers before the new ones serve, waits for them, and
+hears no signal meanwhile; a worker that fails to start ends all the others at once.
 """
 
 import os
@@ -118,6 +119,8 @@ class DrainingArbiter(Arbiter):
         self._is_stopping = False
         self._failed_starts = 0
         self._next_start = float("-inf")
+        self._outdated_age = 0
+        """The age of the youngest worker that is to be replaced; ages count up."""
 
     # Signals
 
@@ -153,31 +156,47 @@ class DrainingArbiter(Arbiter):
     def reload(self) -> None:
         self.app.reload()
         self.setup(self.app)
-        for _ in range(self.num_workers):
-            self.spawn_worker()
+        self._outdated_age = self.worker_age
         self.manage_workers()
 
     def manage_workers(self) -> None:
-        super().manage_workers()
-        if sum(worker.is_up for worker in self.WORKERS.values()) >= self.num_workers:
+        """Start who is missing; who is too many or outdated retires once as many younger ones serve."""
+        current = [worker for worker in self._staying() if worker.age > self._outdated_age]
+        if sum(worker.is_up for worker in current) >= self.num_workers:
             self._failed_starts = 0
-
-    def spawn_workers(self) -> None:
         if time.monotonic() >= self._next_start:
-            super().spawn_workers()
+            for _ in range(self.num_workers - len(current)):
+                self.spawn_worker()
+        serving = 0
+        for worker in self._staying():
+            worker.is_retired = serving >= self.num_workers
+            serving += worker.is_up
+        for pid, worker in list(self.WORKERS.items()):
+            if worker.is_retired:
+                # Again and again: one that was just starting may have missed it.
+                self.kill_worker(pid, RETIRE)
 
-    def kill_worker(self, pid: int, sig: int) -> None:
-        super().kill_worker(pid, RETIRE if sig == signal.SIGTERM and not self._is_stopping else sig)
+    def _staying(self) -> list[LoopWorker]:
+        """Return the workers that are not to end, the youngest first."""
+        staying = [worker for worker in self.WORKERS.values() if not worker.is_retired]
+        return sorted(staying, key=lambda worker: worker.age, reverse=True)
 
     def has_ended(self, worker: LoopWorker) -> None:
         """Hear of the end of a worker. Raises HaltServer when none could be started for several times."""
         forget(self.app.folder, worker.place)
-        if worker.is_up or self._is_stopping:
+        if worker.is_up or worker.is_retired or self._is_stopping:
             return
         self._failed_starts += 1
         self._next_start = time.monotonic() + PAUSE_SECONDS
-        if self._failed_starts >= STARTS_THAT_MAY_FAIL:
-            raise HaltServer(f"{self._failed_starts} workers in a row ended before they served", EXIT_FAILED)
+        if self._failed_starts < STARTS_THAT_MAY_FAIL:
+            return
+        complaint = f"{self._failed_starts} workers in a row ended before they served"
+        if sum(other.is_up for other in self._staying()) < self.num_workers:
+            raise HaltServer(complaint, EXIT_FAILED)
+        # Outdated ones are enough, and better than none.
+        log.error("not reloaded", complaint=complaint)
+        self._outdated_age = 0
+        self._failed_starts = 0
 
     def stop(self, graceful: bool = True) -> None:
         """Let all workers drain; return when they have ended."""

@@ -38,6 +38,8 @@ class LoopWorker(Worker):
 
     place: int
     """Its number, the lowest that no living worker has; given by the arbiter before the fork."""
+    is_retired = False
+    """Whether it is to end while others stay; only the arbiter's copy knows."""
 
     def __init__(self, *arguments: Any) -> None:  # noqa: ANN401 - Gunicorn's own
         super().__init__(*arguments)

@@ -10,10 +10,20 @@ import pytest
 
 from dev.valkey import free_port
 from tests.conftest import ValkeyServer
-from tests.service import eventually, run_to_end
+from tests.service import VISIT, eventually, run_to_end
 from tests.visitors import BROKEN, UNREACHED, Visitors
 from tests.workers.conftest import StartWorkers
-from tests.workers.workers import runs
+from tests.workers.workers import Workers, runs
+
+DRAINS_LONG = {"REQUEST_TIMEOUT": 20, "DRAIN_TIMEOUT": 20}
+
+
+def hold_on_each(service: Workers, stack: ExitStack) -> None:
+    """Let each worker have a visitor who waits for Redis."""
+    for _ in service.each_alone():
+        stack.enter_context(service.connect()).sendall(VISIT)
+        # Whoever is alone takes the visitor in before it answers this.
+        assert service.get("/healthz").status == 200
 
 
 @pytest.mark.usefixtures("each_transport")
@@ -59,6 +69,90 @@ def test_sighup_replaces_all_workers_and_no_visitor_notices(
     assert visitors.failures == []
     assert set(readiness) == {200}
     assert valkey.get("counter") == str(len(visitors.answered))
+
+
+def test_sighup_retires_nobody_before_as_many_others_serve(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    service = start_workers(valkey).wait_until_ready()
+    before = service.wait_for_workers(2)
+    service.signal(signal.SIGHUP)
+    service.wait_without(before)
+    service.wait_for_workers(2)
+    serving: list[int] = []
+    for line in service.lines:
+        if line["event"] in {"listening", "stopping"}:
+            step = 1 if line["event"] == "listening" else -1
+            serving.append((serving[-1] if serving else 0) + step)
+    assert (len(serving), serving[-1]) == (6, 2)
+    assert min(serving[1:]) == 2
+
+
+def test_the_old_workers_stay_if_the_new_ones_cannot_start(
+    valkey: ValkeyServer, start_workers: StartWorkers, tmp_path: Path
+) -> None:
+    service = start_workers(valkey, "tests.workers.spoiled", SECRETS_DIR=tmp_path).wait_until_ready()
+    before = service.wait_for_workers(2)
+    (tmp_path / "ENVIRONMENT").write_text("SPOILED")
+    service.signal(signal.SIGHUP)
+    service.line("not reloaded", complaint="5 workers in a row ended before they served")
+    eventually(lambda: service.pids() == before, "only the old ones are left")
+    assert not service.has_said("stopping")
+    assert service.count() == 1
+    (tmp_path / "ENVIRONMENT").write_text("MENDED")
+    service.signal(signal.SIGHUP)
+    service.wait_without(before)
+    service.wait_for_workers(2)
+    assert service.get("/api/v1/counter").json["environment"] == "MENDED"
+
+
+def test_the_old_workers_stay_however_many_new_ones_end_at_once(
+    valkey: ValkeyServer, start_workers: StartWorkers, tmp_path: Path
+) -> None:
+    settings = {"WORKERS": 10, "SECRETS_DIR": tmp_path}
+    service = start_workers(valkey, "tests.workers.spoiled", **settings).wait_until_ready()
+    before = service.wait_for_workers(10)
+    (tmp_path / "ENVIRONMENT").write_text("SPOILED")
+    service.signal(signal.SIGHUP)
+    eventually(lambda: len(service.pids()) == 20, "the new ones start")
+    with service.frozen():
+        eventually(lambda: service.pids() == before, "they have ended")
+    service.line("not reloaded", complaint="5 workers in a row ended before they served")
+    # One that ends everything would not hear this.
+    service.signal(signal.SIGUSR1)
+    service.line("signal refused")
+    assert service.wait_for_workers(10) == before
+
+
+def test_who_dies_while_retired_ones_drain_is_replaced(
+    valkey: ValkeyServer, start_workers: StartWorkers
+) -> None:
+    service = start_workers(valkey, **DRAINS_LONG).wait_until_ready()
+    old = service.wait_for_workers(2)
+    valkey.pause()
+    with ExitStack() as stack:
+        hold_on_each(service, stack)
+        service.signal(signal.SIGHUP)
+        for worker in (0, 1):
+            service.line("draining", worker=worker)
+        new = service.pids() - old
+        for one in new:
+            os.kill(one, signal.SIGKILL)
+        eventually(lambda: len(service.pids() - old - new) == 2, "replaced")
+        assert old <= service.pids()
+
+
+def test_one_more_starts_while_one_drains(valkey: ValkeyServer, start_workers: StartWorkers) -> None:
+    service = start_workers(valkey, **DRAINS_LONG).wait_until_ready()
+    old = service.wait_for_workers(2)
+    valkey.pause()
+    with ExitStack() as stack:
+        hold_on_each(service, stack)
+        service.signal(signal.SIGTTOU)
+        service.line("draining")
+        service.signal(signal.SIGTTIN)
+        eventually(lambda: len(service.pids() - old) == 1, "started")
+        assert old <= service.pids()
 
 
 def test_sighup_reads_settings_anew_unless_they_are_bad(
@@ -126,14 +220,13 @@ def test_neither_an_outage_of_redis_nor_a_drain_is_taken_for_a_hung_loop(
     valkey: ValkeyServer, start_workers: StartWorkers
 ) -> None:
     """Old workers drain and new ones start, all of them for longer than a loop may hang."""
-    settings = {"REQUEST_TIMEOUT": 20, "DRAIN_TIMEOUT": 20}
-    service = start_workers(valkey, module="tests.workers.impatient", **settings).wait_until_ready()
+    service = start_workers(valkey, module="tests.workers.impatient", **DRAINS_LONG).wait_until_ready()
     old = service.wait_for_workers(2)
     valkey.pause()
     with ExitStack() as stack:
         held = [stack.enter_context(service.connect()) for _ in range(8)]
         for connection in held:
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection.sendall(VISIT)
         eventually(lambda: service.gauge("http_requests_in_flight") == 8, "in flight")
         service.signal(signal.SIGHUP)
         began = time.monotonic()
