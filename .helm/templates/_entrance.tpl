@@ -72,7 +72,7 @@ cert-manager.io/issuer: {{ . | quote }}
 
 {{- define "visits.entranceChecks" -}}
 {{- range .Values.settings.ALLOWED_HOSTS | default "" | splitList "," }}
-{{- if not (regexMatch "^(([A-Za-z0-9_-]+[.])*[A-Za-z0-9_-]+[.]?|\\[[0-9A-Fa-f:.]+\\])?$" (trim .)) }}
+{{- if not (regexMatch "^(([A-Za-z0-9_-]+[.])*[A-Za-z0-9_-]+[.]?|\\[[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\\])?$" (trim .)) }}
 {{- fail (printf "settings.ALLOWED_HOSTS has %q, which no Host header can match, and the service would refuse to start: give names, IPv4 addresses or IPv6 addresses in brackets, without scheme, port, path or wildcard" (trim .)) }}
 {{- end }}
 {{- end }}

@@ -121,6 +121,8 @@ class DrainingArbiter(Arbiter):
         self._next_start = float("-inf")
         self._outdated_age = 0
         """The age of the youngest worker that is to be replaced; ages count up."""
+        self._settings_that_serve = application.settings
+        """With which enough workers served last."""
 
     # Signals
 
@@ -157,46 +159,55 @@ class DrainingArbiter(Arbiter):
         self.app.reload()
         self.setup(self.app)
         self._outdated_age = self.worker_age
+        self._failed_starts, self._next_start = 0, float("-inf")
         self.manage_workers()
 
     def manage_workers(self) -> None:
-        """Start who is missing; who is too many or outdated retires once as many younger ones serve."""
-        current = [worker for worker in self._staying() if worker.age > self._outdated_age]
-        if sum(worker.is_up for worker in current) >= self.num_workers:
-            self._failed_starts = 0
+        """Start who is missing; who is too many or outdated retires once enough younger ones serve."""
+        current, outdated = self._staying()
         if time.monotonic() >= self._next_start:
             for _ in range(self.num_workers - len(current)):
                 self.spawn_worker()
         serving = 0
-        for worker in self._staying():
+        for worker in current:
             worker.is_retired = serving >= self.num_workers
             serving += worker.is_up
+        if serving >= self.num_workers:
+            self._failed_starts, self._settings_that_serve = 0, self.app.settings
+            for worker in outdated:
+                worker.is_retired = True
         for pid, worker in list(self.WORKERS.items()):
             if worker.is_retired:
                 # Again and again: one that was just starting may have missed it.
                 self.kill_worker(pid, RETIRE)
 
-    def _staying(self) -> list[LoopWorker]:
-        """Return the workers that are not to end, the youngest first."""
+    def _staying(self) -> tuple[list[LoopWorker], list[LoopWorker]]:
+        """Return the workers that are not to end, the youngest first: current ones, and outdated ones."""
         staying = [worker for worker in self.WORKERS.values() if not worker.is_retired]
-        return sorted(staying, key=lambda worker: worker.age, reverse=True)
+        staying.sort(key=lambda worker: worker.age, reverse=True)
+        current = [worker for worker in staying if worker.age > self._outdated_age]
+        return current, staying[len(current) :]
 
     def has_ended(self, worker: LoopWorker) -> None:
         """Hear of the end of a worker. Raises HaltServer when none could be started for several times."""
         forget(self.app.folder, worker.place)
-        if worker.is_up or worker.is_retired or self._is_stopping:
+        is_outdated = worker.age <= self._outdated_age
+        if worker.is_up or worker.is_retired or is_outdated or self._is_stopping:
             return
         self._failed_starts += 1
         self._next_start = time.monotonic() + PAUSE_SECONDS
         if self._failed_starts < STARTS_THAT_MAY_FAIL:
             return
         complaint = f"{self._failed_starts} workers in a row ended before they served"
-        if sum(other.is_up for other in self._staying()) < self.num_workers:
+        current, outdated = self._staying()
+        if not any(other.is_up for other in outdated):
             raise HaltServer(complaint, EXIT_FAILED)
-        # Outdated ones are enough, and better than none.
         log.error("not reloaded", complaint=complaint)
-        self._outdated_age = 0
-        self._failed_starts = 0
+        for other in current:
+            other.is_retired = True
+        self.app.settings = self._settings_that_serve
+        configure_logs(self.app.settings)
+        self._outdated_age = self._failed_starts = 0
 
     def stop(self, graceful: bool = True) -> None:
         """Let all workers drain; return when they have ended."""

@@ -97,13 +97,41 @@ def test_the_old_workers_stay_if_the_new_ones_cannot_start(
     service.signal(signal.SIGHUP)
     service.line("not reloaded", complaint="5 workers in a row ended before they served")
     eventually(lambda: service.pids() == before, "only the old ones are left")
-    assert not service.has_said("stopping")
     assert service.count() == 1
     (tmp_path / "ENVIRONMENT").write_text("MENDED")
     service.signal(signal.SIGHUP)
     service.wait_without(before)
     service.wait_for_workers(2)
     assert service.get("/api/v1/counter").json["environment"] == "MENDED"
+
+
+def test_of_a_reload_that_fails_nothing_is_left(
+    valkey: ValkeyServer, start_workers: StartWorkers, tmp_path: Path
+) -> None:
+    """Neither the one new worker that serves, nor the settings for who is started later."""
+    service = start_workers(valkey, "tests.workers.spoiled", SECRETS_DIR=tmp_path).wait_until_ready()
+    before = service.wait_for_workers(2)
+    (tmp_path / "ENVIRONMENT").write_text("HALF")
+    service.signal(signal.SIGHUP)
+    service.line("not reloaded")
+    eventually(lambda: service.pids() == before, "only the old ones are left")
+    os.kill(min(before), signal.SIGKILL)
+    service.wait_without({min(before)})
+    service.wait_for_workers(2)
+    assert service.get("/api/v1/counter").json["environment"] == "DEV"
+
+
+def test_an_old_worker_that_dies_in_a_reload_that_fails_is_replaced(
+    valkey: ValkeyServer, start_workers: StartWorkers, tmp_path: Path
+) -> None:
+    service = start_workers(valkey, "tests.workers.spoiled", SECRETS_DIR=tmp_path).wait_until_ready()
+    before = service.wait_for_workers(2)
+    (tmp_path / "ENVIRONMENT").write_text("SPOILED")
+    service.signal(signal.SIGHUP)
+    os.kill(min(before), signal.SIGKILL)
+    service.line("not reloaded")
+    assert max(before) in service.wait_for_workers(2)
+    assert service.get("/api/v1/counter").json["environment"] == "DEV"
 
 
 def test_the_old_workers_stay_however_many_new_ones_end_at_once(
