@@ -24,8 +24,6 @@ from app.telemetry.tracing import wanted_sampling
 
 EXIT_CANNOT_LISTEN = 1
 EXIT_BAD_SETTING = 2
-OBJECTS_BETWEEN_COLLECTIONS = 10_000
-"""Python has 700 to 2000. A request in flight has some dozens, and is gone before they are worth a look."""
 
 
 def run(settings: Settings) -> int:
@@ -52,7 +50,6 @@ def in_loop(work: Coroutine[Any, Any, None]) -> None:
     # All that was imported stays until the end. A full collection that looks through it keeps everybody
     # waiting for 15 to 20 ms, which one visitor in a hundred met.
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else None) as runner:
         runner.run(work)
 

@@ -8,7 +8,7 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.counting import open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.page import ENVIRONMENT, page
@@ -41,7 +41,7 @@ async def duties(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def make_application() -> web.Application:
     visits = open_visits()
-    collect_seldom()
+    keep_out_of_collections()
 
     def shown(counter: int) -> web.Response:
         body = orjson.dumps({"counter": counter, "environment": ENVIRONMENT})

@@ -9,7 +9,7 @@ from blacksheep import Application, Content, Request, Response, get, post
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.counting import open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.page import ENVIRONMENT, page
@@ -21,7 +21,7 @@ HEADERS = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.i
 def make_application() -> Application:
     application = Application()
     visits = open_visits()
-    collect_seldom()
+    keep_out_of_collections()
 
     async def duties(request: Request, handler: Callable[[Request], Awaitable[Response]]) -> Response:
         began = perf_counter()

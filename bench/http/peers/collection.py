@@ -2,10 +2,7 @@
 
 import gc
 
-OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
-
-def collect_seldom() -> None:
-    """Call once everything is imported: full collections would hold up one visitor in a hundred."""
+def keep_out_of_collections() -> None:
+    """Call once everything is imported: else full collections would hold up one visitor in a hundred."""
     gc.freeze()
-    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)

@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.counting import open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.page import ENVIRONMENT, page
@@ -63,7 +63,7 @@ class Duties:
 application = FastAPI(openapi_url=None)
 application.add_middleware(Duties)
 visits = open_visits()
-collect_seldom()
+keep_out_of_collections()
 
 
 def shown(counter: int) -> Response:

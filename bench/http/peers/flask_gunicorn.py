@@ -7,14 +7,14 @@ import orjson
 from flask import Flask, Response, g, render_template, request
 from redis import Redis
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.telemetry import METRICS_TYPE, metrics, record
 
 ENVIRONMENT = "DEV"
 application = Flask(__name__)
 redis = Redis(port=int(os.environ["REDIS_PORT"]), socket_timeout=None)
-collect_seldom()
+keep_out_of_collections()
 
 
 @application.before_request

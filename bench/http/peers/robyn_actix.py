@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from robyn import Request, Response, Robyn
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.counting import open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.page import ENVIRONMENT, page
@@ -17,7 +17,7 @@ from bench.http.peers.telemetry import METRICS_TYPE, metrics, record
 application = Robyn(__file__)
 application.config.disable_openapi = True
 visits = open_visits()
-collect_seldom()
+keep_out_of_collections()
 # Added on the Rust side.
 for name, value in SECURITY_HEADERS.items():
     application.set_response_header(name, value)

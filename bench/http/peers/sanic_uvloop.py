@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from sanic import HTTPResponse, Request, Sanic
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.counting import Visits, open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.page import ENVIRONMENT, page
@@ -25,7 +25,7 @@ def shown(counter: int) -> HTTPResponse:
 @application.before_server_start
 async def connect(app: Sanic[Any, Any]) -> None:
     app.ctx.visits = open_visits()
-    collect_seldom()
+    keep_out_of_collections()
 
 
 def visits_of(request: Request) -> Visits:

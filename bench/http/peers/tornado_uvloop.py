@@ -9,7 +9,7 @@ import orjson
 import uvloop
 from tornado.web import Application, RequestHandler
 
-from bench.http.peers.collection import collect_seldom
+from bench.http.peers.collection import keep_out_of_collections
 from bench.http.peers.counting import Visits, open_visits
 from bench.http.peers.headers import SECURITY_HEADERS, request_id_of
 from bench.http.peers.telemetry import METRICS_TYPE, metrics, record
@@ -99,7 +99,7 @@ async def main() -> None:
         log_function=log_request,
         visits=open_visits(),
     )
-    collect_seldom()
+    keep_out_of_collections()
     application.listen(int(os.environ["PORT"]), "127.0.0.1")
     await asyncio.Event().wait()
 
