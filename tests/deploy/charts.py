@@ -6,7 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+from app.settings import Settings, load_settings
 
 Document = dict[str, Any]
 Values = dict[str, Any]
@@ -124,3 +127,12 @@ def refusal(
     result = run(helm, chart, environment, given, project, api_versions)
     assert result.returncode != 0, f"{chart.name} takes {values} for {project}"
     return result.stderr
+
+
+def started(data: dict[str, str], monkeypatch: pytest.MonkeyPatch, secrets: Path) -> Settings:
+    """Read a rendered configuration as the service does at its start."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in data.items():
+        monkeypatch.setenv(name, value.replace("/run/secrets/visits", str(secrets)))
+    return load_settings()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.settings import Settings, load_settings
+from app.settings import Settings
+from tests.deploy import charts
 from tests.deploy.charts import (
     CHARTS,
     ENVIRONMENTS,
@@ -42,16 +43,7 @@ def test_the_schema_lists_the_settings_of_the_service() -> None:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Start:
-    """Read a rendered configuration as the service does at its start."""
-
-    def start(data: dict[str, str]) -> Settings:
-        for name in Settings.model_fields:
-            monkeypatch.delenv(name.upper(), raising=False)
-        for name, value in data.items():
-            monkeypatch.setenv(name, value.replace("/run/secrets/visits", str(tmp_path)))
-        return load_settings()
-
-    return start
+    return lambda data: charts.started(data, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

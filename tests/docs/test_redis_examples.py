@@ -7,22 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.settings import Settings, load_settings
-from tests.deploy.charts import ROOT, Values, configuration
+from tests.deploy.charts import ROOT, Values, configuration, started
 
 DOCS = (ROOT / "docs" / "redis.md").read_text()
 BLOCKS = re.findall(r"^(?: {4}\S.*\n)(?: {4,}\S.*\n)*", DOCS, re.MULTILINE)
 EXAMPLES: list[Values] = [
     yaml.safe_load(textwrap.dedent(block)) for block in BLOCKS if block.startswith("    redis:")
 ]
-
-
-def started(values: Values, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Settings:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in configuration(values=values).items():
-        monkeypatch.setenv(name, value.replace("/run/secrets/visits", str(folder)))
-    return load_settings()
 
 
 def test_there_are_examples() -> None:
@@ -33,7 +24,7 @@ def test_a_managed_redis_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_pat
     (address,) = re.findall(r"rediss://\S+(?=`)", DOCS)
     (tmp_path / "REDIS_URL").write_text(f"{address}\n")
     (values,) = [example for example in EXAMPLES if example["redis"].get("urlFromSecret")]
-    url = started(values, monkeypatch, tmp_path).redis_url
+    url = started(configuration(values=values), monkeypatch, tmp_path).redis_url
     assert url is not None
     assert url.get_secret_value() == address
 
@@ -41,17 +32,17 @@ def test_a_managed_redis_by_its_address(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_a_redis_in_another_namespace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (values,) = [example for example in EXAMPLES if "host" in example["redis"]]
     (tmp_path / "REDIS_PASSWORD").write_text("secret\n")
-    settings = started(values, monkeypatch, tmp_path)
+    settings = started(configuration(values=values), monkeypatch, tmp_path)
     assert (settings.redis_host, settings.counter_key) == ("cache-redis.cache.svc", "shop")
     assert settings.redis_password is not None
     assert settings.redis_password.get_secret_value() == "secret"
     # «So it is for a Redis Cluster, too»
     cluster = {**values, "settings": {**values["settings"], "REDIS_CLUSTER": True}}
-    assert started(cluster, monkeypatch, tmp_path).redis_cluster
+    assert started(configuration(values=cluster), monkeypatch, tmp_path).redis_cluster
 
 
 def test_sentinels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (values,) = [example for example in EXAMPLES if "REDIS_SENTINELS" in example.get("settings", {})]
-    settings = started(values, monkeypatch, tmp_path)
+    settings = started(configuration(values=values), monkeypatch, tmp_path)
     assert settings.redis_sentinels is not None
     assert len(settings.redis_sentinels) == 3

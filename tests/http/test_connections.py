@@ -14,6 +14,7 @@ from app.http.connections import UNREAD
 from app.http.open_files import SPARE_DESCRIPTORS
 from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
+from tests.server.waiting import visitor_who_waits
 from tests.service import PATIENCE, VISIT, Service, eventually
 
 pytestmark = pytest.mark.usefixtures("each_transport")
@@ -130,11 +131,8 @@ def test_a_request_on_a_refused_connection_waits_no_longer_than_for_a_place(
     service = start_service(
         valkey, ADMIN_PORT=free_port(), MAX_IN_FLIGHT=1, REDIS_TIMEOUT=5, REQUEST_TIMEOUT=6
     ).wait_until_ready()
-    valkey.pause()
     with ExitStack() as stack:
-        visitor = stack.enter_context(service.connect())
-        visitor.sendall(VISIT)
-        eventually(lambda: service.in_flight() == 1, "no place is left")
+        visitor = stack.enter_context(visitor_who_waits(service, valkey))
         with service.frozen():
             # So many that the last one rests for as long as any does.
             crowd = [stack.enter_context(service.connect()) for _ in range(3 * FREE_REFUSALS_A_SECOND)]

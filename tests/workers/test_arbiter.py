@@ -26,6 +26,12 @@ def hold_on_each(service: Workers, stack: ExitStack) -> None:
         assert service.get("/healthz").status == 200
 
 
+def reload_as(environment: str, service: Workers, secrets: Path) -> None:
+    """Let it read another ENVIRONMENT, which tests/workers/spoiled.py goes by."""
+    (secrets / "ENVIRONMENT").write_text(environment)
+    service.signal(signal.SIGHUP)
+
+
 @pytest.mark.usefixtures("each_transport")
 def test_killed_workers_are_replaced_and_every_answer_is_counted_once(
     valkey: ValkeyServer, start_workers: StartWorkers
@@ -93,13 +99,11 @@ def test_the_old_workers_stay_if_the_new_ones_cannot_start(
 ) -> None:
     service = start_workers(valkey, "tests.workers.spoiled", SECRETS_DIR=tmp_path).wait_until_ready()
     before = service.wait_for_workers(2)
-    (tmp_path / "ENVIRONMENT").write_text("SPOILED")
-    service.signal(signal.SIGHUP)
+    reload_as("SPOILED", service, tmp_path)
     service.line("not reloaded", complaint="5 workers in a row ended before they served")
     eventually(lambda: service.pids() == before, "only the old ones are left")
     assert service.count() == 1
-    (tmp_path / "ENVIRONMENT").write_text("MENDED")
-    service.signal(signal.SIGHUP)
+    reload_as("MENDED", service, tmp_path)
     service.wait_without(before)
     service.wait_for_workers(2)
     assert service.get("/api/v1/counter").json["environment"] == "MENDED"
@@ -111,8 +115,7 @@ def test_of_a_reload_that_fails_nothing_is_left(
     """Neither the one new worker that serves, nor the settings for who is started later."""
     service = start_workers(valkey, "tests.workers.spoiled", SECRETS_DIR=tmp_path).wait_until_ready()
     before = service.wait_for_workers(2)
-    (tmp_path / "ENVIRONMENT").write_text("HALF")
-    service.signal(signal.SIGHUP)
+    reload_as("HALF", service, tmp_path)
     service.line("not reloaded")
     eventually(lambda: service.pids() == before, "only the old ones are left")
     os.kill(min(before), signal.SIGKILL)
@@ -126,8 +129,7 @@ def test_an_old_worker_that_dies_in_a_reload_that_fails_is_replaced(
 ) -> None:
     service = start_workers(valkey, "tests.workers.spoiled", SECRETS_DIR=tmp_path).wait_until_ready()
     before = service.wait_for_workers(2)
-    (tmp_path / "ENVIRONMENT").write_text("SPOILED")
-    service.signal(signal.SIGHUP)
+    reload_as("SPOILED", service, tmp_path)
     os.kill(min(before), signal.SIGKILL)
     service.line("not reloaded")
     assert max(before) in service.wait_for_workers(2)
@@ -140,8 +142,7 @@ def test_the_old_workers_stay_however_many_new_ones_end_at_once(
     settings = {"WORKERS": 10, "SECRETS_DIR": tmp_path}
     service = start_workers(valkey, "tests.workers.spoiled", **settings).wait_until_ready()
     before = service.wait_for_workers(10)
-    (tmp_path / "ENVIRONMENT").write_text("SPOILED")
-    service.signal(signal.SIGHUP)
+    reload_as("SPOILED", service, tmp_path)
     eventually(lambda: len(service.pids()) == 20, "the new ones start")
     with service.frozen():
         eventually(lambda: service.pids() == before, "they have ended")
