@@ -21,15 +21,13 @@ def test_a_digest_is_deployed_without_docker(installed: Deployment, tmp_path: Pa
         line.run = installed.run_script(image, project.name, project.host, "dev", PATH=path)
     assert installed.serving() == asked
     assert not (tmp_path / "called").exists()
-    running = project.kubectl(
-        "get",
-        "pods",
-        "-l",
-        f"app.kubernetes.io/instance={project.name}",
-        "-o",
-        "jsonpath={.items[*].status.containerStatuses[*].imageID}",
-    )
-    assert {one.rpartition("@")[2] for one in running.split()} == {asked}
+    pods = json.loads(
+        project.kubectl("get", "pods", "-l", f"app.kubernetes.io/instance={project.name}", "-o", "json")
+    )["items"]
+    # Pods of the version before may still be on their way out.
+    staying = [pod["status"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    images = [container["imageID"] for status in staying for container in status["containerStatuses"]]
+    assert {image.rpartition("@")[2] for image in images} == {asked}
 
 
 def test_whoever_is_told_hangs(installed: Deployment, tmp_path: Path) -> None:
