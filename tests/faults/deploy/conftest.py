@@ -170,7 +170,7 @@ def fault(
     judge(line, status, says, lock_is_free=lock_is_free)
     failed = [visit for visit in visitors.failures if not is_of_outage(visit, line.outage)]
     assert not failed, told(failed, line)
-    assert_rate(visitors, load)
+    assert_rate(visitors, load, line.outage)
     if serves_before and status != 0:
         assert deployment.serving() == before
     if changes_nothing:
@@ -200,10 +200,12 @@ def coming_to(deployment: Deployment, load: Load) -> Iterator[Visitors]:
         yield visitors
 
 
-def assert_rate(visitors: Visitors, load: Load) -> None:
-    """A fault that few visitors could have met proves little."""
-    seconds = max(visit.ended for visit in visitors.visits) - min(visit.began for visit in visitors.visits)
-    rate = len(visitors.visits) / seconds
+def assert_rate(visitors: Visitors, load: Load, outage: tuple[float, float] | None = None) -> None:
+    """A fault that few visitors could have met proves little; in an outage each of them waits."""
+    visits = visitors.visits
+    seconds = max(visit.ended for visit in visits) - min(visit.began for visit in visits)
+    began, ended = outage or (0.0, 0.0)
+    rate = sum(not began <= visit.began <= ended for visit in visits) / (seconds - (ended - began))
     assert rate >= load.least_a_second
 
 
