@@ -109,7 +109,12 @@
 {{- end }}
 {{- end }}
 
+{{/* What the service would refuse to start with, and what Redis does not have. */}}
 {{- define "visits.redisChecks" -}}
+{{- $key := include "visits.setting" (list . "COUNTER_KEY" "counter") }}
+{{- if and (contains "}" $key) (not (include "visits.hasHashTag" $key)) }}
+{{- fail (printf "settings.COUNTER_KEY is %q, and the service would refuse to start: use a key with a {hash tag}, or without a brace" $key) }}
+{{- end }}
 {{- if and .Values.settings.REDIS_SENTINEL_USERNAME (not .Values.settings.REDIS_SENTINELS) }}
 {{- fail "settings.REDIS_SENTINEL_USERNAME is set, but settings.REDIS_SENTINELS is not, and the service would refuse to start: set it, too, or leave the user off" }}
 {{- end }}
@@ -118,6 +123,9 @@
 {{- if or .urlFromSecret .tls.enabled $.Values.settings.REDIS_SENTINELS $.Values.settings.REDIS_CLUSTER }}
 {{- fail "redis.mode is bundled, which is one plain Redis, but redis.urlFromSecret, redis.tls.enabled, settings.REDIS_SENTINELS or settings.REDIS_CLUSTER is set: set redis.mode to external, or leave them off" }}
 {{- end }}
+{{- if or (ne (int .port) 6379) (gt (int .db) 15) $.Values.settings.REDIS_USERNAME }}
+{{- fail (printf "redis.mode is bundled, which listens on 6379, has the databases 0 to 15 and no user but default, but redis.port is %v, redis.db is %v or settings.REDIS_USERNAME is set (%q): leave them off, or set redis.mode to external" .port .db ($.Values.settings.REDIS_USERNAME | default "")) }}
+{{- end }}
 {{- else }}
 {{- if eq $.Values.secret.mode "generated" }}
 {{- fail "secret.mode is generated, but redis.mode is external, and that Redis knows nothing of a generated password: create the Secret and set secret.mode to existing, or have it made with externalSecret" }}
@@ -125,6 +133,29 @@
 {{- if and (not .host) (not .urlFromSecret) (not $.Values.settings.REDIS_SENTINELS) }}
 {{- fail "redis.mode is external, but redis.host is empty: set it or settings.REDIS_SENTINELS, or set redis.urlFromSecret to true and put REDIS_URL into the Secret" }}
 {{- end }}
+{{- include "visits.externalRedisChecks" $ }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "visits.externalRedisChecks" -}}
+{{- $settings := .Values.settings }}
+{{- if ne (empty $settings.REDIS_SENTINELS) (empty $settings.REDIS_SENTINEL_MASTER) }}
+{{- fail "only one of settings.REDIS_SENTINELS and settings.REDIS_SENTINEL_MASTER is set, and the service would refuse to start: set both or none" }}
+{{- end }}
+{{- $ways := list }}
+{{- range $name, $given := dict "redis.urlFromSecret" .Values.redis.urlFromSecret "settings.REDIS_SENTINELS" $settings.REDIS_SENTINELS "settings.REDIS_CLUSTER" $settings.REDIS_CLUSTER }}
+{{- if $given }}{{ $ways = append $ways $name }}{{ end }}
+{{- end }}
+{{- if gt (len $ways) 1 }}
+{{- fail (printf "%s are both set, and the service would refuse to start, as each says where Redis is: leave one of them off" (join " and " $ways)) }}
+{{- end }}
+{{- if and $settings.REDIS_CLUSTER (int .Values.redis.db) }}
+{{- fail (printf "redis.db is %v, but settings.REDIS_CLUSTER is on, and a cluster has no other than 0: set it to 0" .Values.redis.db) }}
+{{- end }}
+{{- with .Values.redis }}
+{{- if and .tls.enabled (not .urlFromSecret) (ne (empty .tls.certFile) (empty .tls.keyFile)) }}
+{{- fail "only one of redis.tls.certFile and redis.tls.keyFile is set, and the service would refuse to start: set both or none" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -64,7 +64,12 @@ Kubernetes would expand $(NAME) in a value; $$( is a plain $(.
 {{/* Where the candidate counts, so that a bad version cannot touch the real counter: a name beside it, in its slot. */}}
 {{- define "visits.candidateKey" -}}
 {{- $key := include "visits.setting" (list . "COUNTER_KEY" "counter") }}
-{{- if regexMatch "^[^{]*\\{[^}]+\\}" $key }}{{ $key }}{{ else }}{{ printf "{%s}" $key }}{{ end }}:candidate
+{{- if include "visits.hasHashTag" $key }}{{ $key }}{{ else }}{{ printf "{%s}" $key }}{{ end }}:candidate
+{{- end }}
+
+{{/* Whether a part of a key in braces names its slot (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/). */}}
+{{- define "visits.hasHashTag" -}}
+{{- if regexMatch "^[^{]*\\{[^}]+\\}" . }}yes{{ end }}
 {{- end }}
 
 {{/* The keys that the Secret must have for the pods to start and to reach Redis, separated by blanks. An external Redis

@@ -12,15 +12,15 @@ from redis.asyncio import (
     RedisCluster,
     Sentinel,
     SentinelConnectionPool,
-    SSLConnection,
 )
-from redis.asyncio.connection import parse_url
+from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 
 from app.redis.cluster import ClusterOfOneKey
+from app.redis.tls import CurrentFilesConnection, CurrentFilesMasterConnection, read_files_again
 from app.settings import Settings, SettingsError
 
 RedisClient: TypeAlias = Redis | RedisCluster
@@ -121,13 +121,16 @@ def make_redis(settings: Settings, on_reconnect: Callable[[], None] = lambda: No
     if settings.redis_cluster:
         if settings.redis_tls:
             options |= {"ssl": True, **_tls_options(settings)}
-        return ClusterOfOneKey(
+        cluster = ClusterOfOneKey(
             settings.counter_key,
             host=settings.redis_host,
             port=settings.redis_port,
             max_connections=ONE_CONNECTION,
             **options,
         )
+        if settings.redis_tls:
+            read_files_again(cluster)
+        return cluster
     if settings.redis_sentinels:
         return _from_sentinels(settings, options)
     return Redis.from_pool(_pool(settings, options))
@@ -150,7 +153,14 @@ def _from_sentinels(settings: Settings, options: dict[str, Any]) -> Redis:
         max_connections=ONE_CONNECTION,
         **options,
     )
-    master: Redis = sentinel.master_for(str(settings.redis_sentinel_master), redis_class=SentinelMaster)
+    to_master: dict[str, Any] = {}
+    if settings.redis_tls:
+        to_master["connection_class"] = CurrentFilesMasterConnection
+        for one in sentinel.sentinels:
+            read_files_again(one)
+    master: Redis = sentinel.master_for(
+        str(settings.redis_sentinel_master), redis_class=SentinelMaster, **to_master
+    )
     return master
 
 
@@ -166,7 +176,7 @@ def _pool(settings: Settings, options: dict[str, Any]) -> BlockingConnectionPool
         where = {"host": settings.redis_host, "port": settings.redis_port, "db": settings.redis_db}
         where["connection_class"] = SSLConnection if settings.redis_tls else Connection
     if where.get("connection_class") is SSLConnection:
-        where |= _tls_options(settings)
+        where |= {"connection_class": CurrentFilesConnection, **_tls_options(settings)}
     if "path" in where:
         del options["socket_keepalive"]
     return BlockingConnectionPool(

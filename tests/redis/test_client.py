@@ -1,12 +1,7 @@
 """Every way to reach Redis, each against a real server."""
 
-import asyncio
 import signal
-import ssl
-import subprocess
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -16,7 +11,7 @@ from app.counter.waiting import CounterUnavailable
 from app.redis.client import make_redis
 from app.settings import Settings
 from dev.valkey import LOOPBACK
-from tests.conftest import SentinelServer, StartService, ValkeyServer
+from tests.conftest import StartService, ValkeyServer
 from tests.counter.counting import counting
 from tests.service import eventually
 
@@ -153,150 +148,3 @@ async def test_secrets_without_a_password_suit_a_redis_without_one(
     """The chart mounts a Secret always; Redis refuses an AUTH that it did not ask for."""
     settings = Settings(redis_host=LOOPBACK, redis_port=valkey.port, secrets_dir=tmp_path)
     assert await count(settings) == 1
-
-
-Certificates = dict[str, Path]
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """An authority, and a certificate for 127.0.0.1 that it signed and that server and client both use."""
-    folder = tmp_path_factory.mktemp("tls")
-    names = {
-        name: folder / name for name in ("ca.crt", "ca.key", "one.crt", "one.key", "one.csr", "extensions")
-    }
-    # As RFC 5280 wants them: since Python 3.13 nothing less is verified.
-    names["extensions"].write_text(f"subjectAltName=IP:{LOOPBACK}\nauthorityKeyIdentifier=keyid\n")
-    of_authority = ["-addext", "keyUsage=critical,keyCertSign"]
-    key = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test"]
-    for command in (
-        [
-            "req",
-            "-x509",
-            *key,
-            *of_authority,
-            "-days",
-            "2",
-            "-keyout",
-            names["ca.key"],
-            "-out",
-            names["ca.crt"],
-        ],
-        ["req", *key, "-keyout", names["one.key"], "-out", names["one.csr"]],
-        [
-            *("x509", "-req", "-in", names["one.csr"], "-CA", names["ca.crt"], "-CAkey", names["ca.key"]),
-            *("-days", "2", "-CAcreateserial", "-extfile", names["extensions"], "-out", names["one.crt"]),
-        ],
-    ):
-        subprocess.run(["openssl", *map(str, command)], check=True, capture_output=True)
-    return names
-
-
-async def with_tls_in_front(
-    server_port: int, certificates: Certificates, use: Callable[[int], Awaitable[None]]
-) -> None:
-    """Run `use` with a port that speaks TLS, asks for a client certificate, and leads to the server's."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates["ca.crt"]))
-    context.load_cert_chain(certificates["one.crt"], certificates["one.key"])
-    context.verify_mode = ssl.CERT_REQUIRED
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-        except OSError:
-            pass
-        writer.close()
-
-    forwarding: list[asyncio.Task[None] | None] = []
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        forwarding.append(asyncio.current_task())
-        inner_reader, inner_writer = await asyncio.open_connection(LOOPBACK, server_port)
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
-
-    server = await asyncio.start_server(forward, LOOPBACK, 0, ssl=context)
-    try:
-        await use(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        await asyncio.gather(*filter(None, forwarding), return_exceptions=True)
-
-
-@pytest.mark.gen_test(timeout=20)
-@pytest.mark.parametrize("as_url", [False, True])
-async def test_tls_is_verified_both_ways(
-    valkey: ValkeyServer, certificates: Certificates, *, as_url: bool
-) -> None:
-    async def use(port: int) -> None:
-        def at(host: str) -> dict[str, Any]:
-            url = SecretStr(f"rediss://{host}:{port}")
-            return (
-                {"redis_url": url} if as_url else {"redis_host": host, "redis_port": port, "redis_tls": True}
-            )
-
-        where = at(LOOPBACK)
-        authority = {"redis_tls_ca_file": certificates["ca.crt"]}
-        identity = {
-            "redis_tls_cert_file": certificates["one.crt"],
-            "redis_tls_key_file": certificates["one.key"],
-        }
-        assert await count(Settings.model_validate(where | authority | identity)) == 1
-        # Without the authority, without an identity, and by a name that is not the certificate's.
-        for wrong in (where | identity, where | authority, at("localhost") | authority | identity):
-            with pytest.raises(CounterUnavailable) as raised:
-                await count(Settings.model_validate(wrong))
-            assert raised.value.reason == "connection"
-        assert valkey.get("counter") == "1"
-
-    await with_tls_in_front(valkey.port, certificates, use)
-
-
-@pytest.mark.gen_test(timeout=20)
-async def test_a_redis_that_hangs_behind_tls_does_not_spoil_the_end(
-    valkey: ValkeyServer, certificates: Certificates, start_service: StartService
-) -> None:
-    async def use(port: int) -> None:
-        service = start_service(
-            REDIS_HOST=LOOPBACK,
-            REDIS_PORT=port,
-            REDIS_TLS="true",
-            REDIS_TLS_CA_FILE=certificates["ca.crt"],
-            REDIS_TLS_CERT_FILE=certificates["one.crt"],
-            REDIS_TLS_KEY_FILE=certificates["one.key"],
-        )
-        await asyncio.to_thread(service.wait_until_ready)
-        assert await asyncio.to_thread(service.count) == 1
-        service.signal(signal.SIGTERM)
-        # What speaks TLS lives in this loop, which does not run while it waits here.
-        assert service.wait() == 0, service.errors()
-        service.line("stopped")
-
-    await with_tls_in_front(valkey.port, certificates, use)
-
-
-@pytest.mark.gen_test(timeout=10)
-async def test_tls_to_redis_is_tls_to_the_sentinels(
-    valkey: ValkeyServer, certificates: Certificates, tmp_path: Path
-) -> None:
-    tls = {
-        "redis_tls": True,
-        "redis_tls_ca_file": certificates["ca.crt"],
-        "redis_tls_cert_file": certificates["one.crt"],
-        "redis_tls_key_file": certificates["one.key"],
-    }
-
-    async def use(master_port: int) -> None:
-        sentinel = SentinelServer(tmp_path / "sentinel", master_port)
-        sentinel.start()
-
-        async def ask(port: int) -> None:
-            where = {"redis_sentinels": ((LOOPBACK, port),), "redis_sentinel_master": "mymaster"}
-            assert await count(Settings.model_validate(where | tls)) == 1
-
-        try:
-            await with_tls_in_front(sentinel.port, certificates, ask)
-        finally:
-            sentinel.stop()
-
-    await with_tls_in_front(valkey.port, certificates, use)
