@@ -22,17 +22,12 @@ none
 {{- if and (has $entrance (list "ingress" "both")) (not .Values.ingress.tls.enabled) (not $elsewhere) }}
 {{- $plain = append $plain "Ingress" }}
 {{- end }}
-{{- $elsewhere = and $elsewhere (not (include "visits.gatewayStandsBeside" .)) }}
+{{- /* A Gateway beside an Ingress has an address of its own: what stands before the Ingress does not stand before it. */}}
+{{- $elsewhere = and $elsewhere (not (eq $entrance "both")) }}
 {{- if and (has $entrance (list "httproute" "both")) (not (include "visits.routeHasTLS" .)) (not $elsewhere) }}
 {{- $plain = append $plain "HTTPRoute" }}
 {{- end }}
 {{- join "," $plain }}
-{{- end }}
-
-{{/* Whether a Gateway of our own is there beside an Ingress: it has an address of its own, so that what stands before the
-Ingress does not stand before it. */}}
-{{- define "visits.gatewayStandsBeside" -}}
-{{- if and (eq (include "visits.entrance" .) "both") .Values.httpRoute.gateway.enabled }}yes{{ end }}
 {{- end }}
 
 {{/* What visitors speak: https when every entrance has it, wherever TLS ends; http inside the cluster. */}}

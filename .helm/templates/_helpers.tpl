@@ -83,7 +83,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* An object's metadata.annotations, if any: (list $ its-own). What is given for every object yields. */}}
 {{- define "visits.annotations" -}}
 {{- $root := index . 0 }}
-{{- with merge (dict) (index . 1) $root.Values.annotations }}
+{{- with merge (dict) (index . 1) ($root.Values.annotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -7,7 +7,7 @@ is meant. All that is missing at once, each with the line to add.
 {{- $missing := list }}
 {{- with include "visits.plainEntrances" . }}
 {{- $ways := list "for plain HTTP: `ingress: {plainHTTP: allowed}`" }}
-{{- if not (and (contains "HTTPRoute" .) (include "visits.gatewayStandsBeside" $)) }}
+{{- if not (and (contains "HTTPRoute" .) (eq (include "visits.entrance" $) "both")) }}
 {{- $ways = append $ways "where TLS ends before it, as at a load balancer: `ingress: {tlsEndsElsewhere: true}`" }}
 {{- end }}
 {{- if and (contains "HTTPRoute" .) (not $.Values.httpRoute.gateway.enabled) }}

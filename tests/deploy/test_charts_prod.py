@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -67,14 +68,7 @@ def test_all_that_is_missing_is_told_at_once(helm: str) -> None:
         (MANAGED, [PLAIN_HTTP, ELSEWHERE]),
         (TLS, [SINGLE_POD]),
         (merged(ROUTE_ONLY, MANAGED), [PLAIN_HTTP, ELSEWHERE, ROUTE_TLS]),
-        (
-            merged(merged(ROUTE_ONLY, TLS), merged(MANAGED, {"ingress": {"enabled": True}})),
-            [
-                PLAIN_HTTP,
-                ELSEWHERE,
-                ROUTE_TLS,
-            ],
-        ),
+        (merged(merged(ROUTE_ONLY, TLS), merged(MANAGED, INGRESS)), [PLAIN_HTTP, ROUTE_TLS]),
         (merged(OWN_GATEWAY, MANAGED), [PLAIN_HTTP, ELSEWHERE]),
         (merged(merged(OWN_GATEWAY, MANAGED), INGRESS), [PLAIN_HTTP]),
         (merged(merged(OWN_GATEWAY, MANAGED), merged(INGRESS, GATEWAY_TLS)), [PLAIN_HTTP, ELSEWHERE]),
@@ -109,10 +103,18 @@ def test_a_gateway_of_its_own_without_tls_is_plain_http() -> None:
     assert "by plain HTTP (HTTPRoute)" in refused(merged(OWN_GATEWAY, MANAGED))
 
 
-def test_tls_before_the_ingress_says_nothing_of_a_gateway_of_its_own() -> None:
-    """Its listener on port 80 has an address of its own, before which no load balancer of the Ingress is."""
-    both = merged(OWN_GATEWAY, {"ingress": {"enabled": True, "tlsEndsElsewhere": True}})
-    assert "by plain HTTP (HTTPRoute)" in refused(merged(both, MANAGED))
+@pytest.mark.parametrize(
+    ("route", "tls"),
+    [(OWN_GATEWAY, GATEWAY_TLS), (ROUTE_ONLY, ROUTE_TLS)],
+    ids=["own gateway", "shared gateway"],
+)
+def test_tls_before_the_ingress_says_nothing_of_a_gateway(route: Values, tls: Values) -> None:
+    """It has an address of its own, before which no load balancer of the Ingress is."""
+    both = reduce(merged, [route, INGRESS, ELSEWHERE, MANAGED])
+    message = refused(both)
+    assert "by plain HTTP (HTTPRoute)" in message
+    assert ELSEWHERE not in lines(message)
+    assert is_taken(merged(both, tls))
 
 
 @pytest.mark.parametrize("environment", ["dev", "staging"])

@@ -122,12 +122,22 @@ def test_the_password_is_in_no_argument_and_no_environment(pod: Pod) -> None:
     assert PASSWORD not in started
 
 
-def test_an_empty_password_is_refused(pod: Pod) -> None:
-    pod.write_password("\n")
+@pytest.mark.parametrize(
+    ("password", "trouble"),
+    [
+        ("\n", "is empty"),
+        (f" {PASSWORD}", "begins or ends with white space"),
+        (f"{PASSWORD}\r\n", "begins or ends with white space"),
+        (f"{PASSWORD}\t\n", "begins or ends with white space"),
+    ],
+    ids=["empty", "a blank before it", "a line of Windows", "a tab after it"],
+)
+def test_a_password_that_the_service_would_not_send_is_refused(pod: Pod, password: str, trouble: str) -> None:
+    pod.write_password(password)
     process = pod.start()
     output, _ = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert "REDIS_PASSWORD is empty" in output
+    assert f"REDIS_PASSWORD {trouble}" in output
 
 
 @pytest.mark.usefixtures("server")

@@ -9,7 +9,20 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.charts import CHARTS, HELMS, REDIS, SERVICE, Values, label, pod, refusal
+from tests.deploy.charts import (
+    CHARTS,
+    DEPLOYED,
+    HELMS,
+    PROJECT,
+    REDIS,
+    SERVICE,
+    Values,
+    label,
+    merged,
+    pod,
+    refusal,
+    run,
+)
 
 # Objects whose names are the operator's, not the chart's.
 FREE = {
@@ -284,6 +297,24 @@ def test_a_value_that_cannot_work_is_refused(
 def test_what_only_a_deploy_knows_is_asked_for(helm: str) -> None:
     assert "image.repository is empty" in refusal(SERVICE, {"image": {"repository": ""}}, helm)
     assert "ingress.host is empty" in refusal(SERVICE, {"ingress": {"host": ""}}, helm)
+
+
+@each_helm
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"annotations": None},
+        {"ingress": {"annotations": None}},
+        {"serviceAccount": {"annotations": None}},
+        {"httpRoute": {"gateway": {"annotations": None}}},
+    ],
+    ids=label,
+)
+def test_annotations_that_are_all_commented_out_are_none(helm: str, values: Values) -> None:
+    gateway: Values = {"httpRoute": {"enabled": True, "gateway": {"enabled": True, "className": "public"}}}
+    given = json.dumps(merged(merged(DEPLOYED[SERVICE], gateway), values))
+    result = run(helm, SERVICE, "dev", given, PROJECT)
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_setting_of_zero_is_zero() -> None:

@@ -1,5 +1,6 @@
 """Traces of the real service, as a collector gets them."""
 
+import json
 import re
 import signal
 import time
@@ -143,6 +144,16 @@ def test_a_caller_s_trace_is_taken_over(sampler: str, collector: Collector, trac
     assert [(line["event"], line["trace_id"], line["span_id"]) for line in with_ids] == [
         ("request", *span.ids)
     ]
+
+
+def test_what_is_no_tracestate_is_left_out_and_in_no_log(collector: Collector, traced: TracedService) -> None:
+    service = traced(LOG_LEVEL="debug")
+    service.get("/version", traceparent=SAMPLED, tracestate=f"password=hunter2&{'A' * 4000}")
+    service.get("/version", traceparent=SAMPLED, tracestate="one=1,one=hunter2")
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+    assert [span.trace_id for span in collector.spans] == [TRACE, TRACE]
+    assert "hunter2" not in service.errors() + json.dumps(service.lines)
 
 
 @pytest.mark.parametrize(

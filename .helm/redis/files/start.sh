@@ -7,6 +7,12 @@ if [ -z "$password" ]; then
   echo "redis: the Secret's key REDIS_PASSWORD is empty: put the password there, then delete this pod" >&2
   exit 1
 fi
+case $password in
+  [[:space:]]* | *[[:space:]])
+    echo "redis: the Secret's key REDIS_PASSWORD begins or ends with white space, which the service leaves out: put the password there without it, then delete this pod" >&2
+    exit 1
+    ;;
+esac
 hash=$(printf %s "$password" | sha256sum | cut -d ' ' -f 1)
 
 # What a backup or a restore left in the middle goes. What restore.sh completed takes the place of the data, which is kept beside it.
