@@ -13,7 +13,7 @@
 {{- /* As prometheus_client writes a bucket's bound. */}}
 {{- $le := toString $rules.latencySeconds }}
 {{- $le = ternary $le (printf "%s.0" $le) (contains "." $le) }}
-{{- $given := dict "job" (include "visits.job" $root) "namespace" $root.Release.Namespace "release" (include "visits.name" $root) "le" $le }}
+{{- $given := dict "job" (include "visits.job" $root) "namespace" $root.Release.Namespace "release" (include "visits.name" $root) "container" $root.Chart.Name "le" $le }}
 {{- $_ := set $given "uid" (include "visits.job" $root | sha256sum | trunc 40) }}
 {{- $_ := set $given "entranceRequests" $rules.entrance.requests }}
 {{- $_ := set $given "entranceFailed" $rules.entrance.failed }}

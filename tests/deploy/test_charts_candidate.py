@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from app.settings import HASH_TAG
+from app.settings import HASH_TAG, Settings
 from tests.deploy.charts import (
     DEPLOYED,
     ENVIRONMENTS,
@@ -94,6 +94,17 @@ def test_it_counts_beside_the_counter_in_its_slot(key: str | None, counts_under:
     assert {"name": "COUNTER_KEY", "value": counts_under} in environment
     assert HASH_TAG.match(counts_under)
     assert configuration(values=values).get("COUNTER_KEY") == key
+
+
+def test_what_it_has_of_its_own_is_a_setting_of_the_service() -> None:
+    """The service takes no notice of another variable, and the candidate would write among the real keys."""
+    own, service = (
+        {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+        for spec in (candidate()["spec"], pod(SERVICE)["spec"])
+    )
+    differing = {name.lower() for name in own.keys() | service.keys() if own.get(name) != service.get(name)}
+    assert differing
+    assert differing <= Settings.model_fields.keys()
 
 
 def test_no_other_way_sets_the_key() -> None:

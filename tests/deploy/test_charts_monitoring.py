@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.deploy.charts import (
+    CHARTS,
     DEPLOYED,
     HELMS,
     SERVICE,
@@ -53,6 +54,13 @@ def test_the_pods_of_the_release_are_scraped_and_no_others() -> None:
     assert not chosen <= candidate["metadata"]["labels"].items()
     # The operator names the job after the object: a jobLabel would name it otherwise.
     assert "jobLabel" not in spec
+
+
+def test_the_alerts_know_the_containers_by_their_names() -> None:
+    rules = json.dumps(document(SERVICE, "PrometheusRule", values=ON))
+    named = set(re.findall(r'container=\\"([^"\\]+)', rules))
+    assert container(SERVICE)["name"] in named
+    assert named <= {container(chart)["name"] for chart in CHARTS}
 
 
 def test_prometheus_may_connect_to_what_it_is_to_scrape() -> None:
