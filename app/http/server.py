@@ -22,6 +22,8 @@ from app.telemetry.requests import RequestTelemetry
 BACKLOG = 1024
 ACCEPTED_AT_ONCE = 128
 """In one turn of the loop, as Tornado does."""
+EVERY_ADDRESS = "*"
+"""As a host to listen on: all of IPv4 and of IPv6, as far as the machine has them."""
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What accept tells where the process or the system has no more of what a connection needs."""
 SHORTAGE_SECONDS = 1.0
@@ -40,7 +42,7 @@ def bind(host: str, port: int, setting: str) -> list[socket.socket]:
     `setting` names who asks for this port.
     """
     try:
-        return bind_sockets(port, host, backlog=BACKLOG)
+        return bind_sockets(port, None if host == EVERY_ADDRESS else host, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:
         # A UnicodeError: no name of a host can be such a text.
         reason = error.strerror if isinstance(error, OSError) else None

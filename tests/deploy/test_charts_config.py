@@ -25,7 +25,7 @@ from tests.deploy.test_charts_values import EXTERNAL, schema
 Start = Callable[[dict[str, str]], Settings]
 
 # Settings that are no value under `settings`: from the image, from the pod, or from the Secret alone.
-OF_THE_IMAGE = {"HOST", "VERSION", "GIT_COMMIT", "COMMIT_TIME"}
+OF_THE_IMAGE = {"VERSION", "GIT_COMMIT", "COMMIT_TIME"}
 OF_THE_POD = {"PORT", "ADMIN_HOST", "ADMIN_PORT", "ENVIRONMENT", "SECRETS_DIR", "IMAGE_DIGEST"}
 OF_THE_POD |= {"REDIS_HOST", "REDIS_PORT", "REDIS_DB"}
 OF_THE_POD |= {"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"}

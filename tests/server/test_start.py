@@ -2,13 +2,23 @@
 
 import signal
 import socket
+from http.client import HTTPConnection
 
 import pytest
 
+from dev.valkey import LOOPBACK, free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.service import run_to_end
 
 pytestmark = pytest.mark.usefixtures("each_transport")
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 def test_start_never_resets_the_counter(valkey: ValkeyServer, start_service: StartService) -> None:
@@ -28,6 +38,21 @@ def test_two_keys_count_apart(valkey: ValkeyServer, start_service: StartService)
     two.wait_until_ready()
     assert [one.count(), one.count(), two.count()] == [1, 2, 1]
     assert (valkey.get("counter"), valkey.get("other")) == ("2", "1")
+
+
+@pytest.mark.parametrize("address", [LOOPBACK, "::1"])
+def test_every_address_is_that_of_both_families(
+    valkey: ValkeyServer, start_service: StartService, address: str
+) -> None:
+    """A kubelet asks a pod at the address that it has, of either."""
+    if ":" in address and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    service = start_service(valkey, HOST="*", ADMIN_PORT=free_port()).wait_until_ready()
+    for port in (service.port, service.admin_port):
+        connection = HTTPConnection(address, port, timeout=10)
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status in {200, 404}
+        connection.close()
 
 
 def test_redis_away_at_start_is_no_crash(valkey: ValkeyServer, start_service: StartService) -> None:
