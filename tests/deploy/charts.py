@@ -37,6 +37,11 @@ DEPLOYED: dict[Path, Values] = {
     },
     REDIS: {},
 }
+# A Redis that somebody else runs, with a Secret that is there before.
+EXTERNAL_REDIS: Values = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
+# HTTPS of the Ingress: its own, and that of what stands before it.
+INGRESS_TLS: Values = {"ingress": {"tls": {"enabled": True}}}
+TLS_ENDS_ELSEWHERE: Values = {"ingress": {"tlsEndsElsewhere": True}}
 
 
 def label(value: object) -> str:

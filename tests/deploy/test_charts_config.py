@@ -11,6 +11,7 @@ from tests.deploy import charts
 from tests.deploy.charts import (
     CHARTS,
     ENVIRONMENTS,
+    EXTERNAL_REDIS,
     REDIS,
     SERVICE,
     Values,
@@ -20,7 +21,7 @@ from tests.deploy.charts import (
     label,
     pod,
 )
-from tests.deploy.test_charts_values import EXTERNAL, schema
+from tests.deploy.test_charts_values import schema
 
 Start = Callable[[dict[str, str]], Settings]
 
@@ -73,7 +74,9 @@ def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     tls = {"enabled": True, "caFile": "ca.crt", "certFile": "tls.crt", "keyFile": "tls.key"}
     settings = started(
-        configuration(values={**EXTERNAL, "redis": {**EXTERNAL["redis"], "port": 6380, "tls": tls}})
+        configuration(
+            values={**EXTERNAL_REDIS, "redis": {**EXTERNAL_REDIS["redis"], "port": 6380, "tls": tls}}
+        )
     )
     assert (settings.redis_host, settings.redis_port, settings.redis_tls) == ("redis.test", 6380, True)
     assert settings.redis_tls_ca_file == tmp_path / "ca.crt"
@@ -83,7 +86,7 @@ def test_an_external_redis_with_tls(started: Start, tmp_path: Path) -> None:
 def test_an_external_redis_whose_url_is_secret(started: Start, tmp_path: Path) -> None:
     (tmp_path / "REDIS_URL").write_text("rediss://user:password@redis.test:6380/1")
     settings = started(
-        configuration(values={**EXTERNAL, "redis": {"mode": "external", "urlFromSecret": True}})
+        configuration(values={**EXTERNAL_REDIS, "redis": {"mode": "external", "urlFromSecret": True}})
     )
     assert settings.redis_url is not None
     assert settings.redis_url.get_secret_value().startswith("rediss://")
@@ -95,7 +98,7 @@ def test_an_external_redis_behind_sentinels(started: Start, tmp_path: Path, host
     (tmp_path / "ca.crt").write_text("")
     sentinels = {"REDIS_SENTINELS": "a.test:26379,b.test:26379", "REDIS_SENTINEL_MASTER": "mymaster"}
     redis = {"mode": "external", "host": host, "tls": {"enabled": True, "caFile": "ca.crt"}}
-    data = configuration(values={**EXTERNAL, "redis": redis, "settings": sentinels})
+    data = configuration(values={**EXTERNAL_REDIS, "redis": redis, "settings": sentinels})
     assert not {"REDIS_HOST", "REDIS_PORT"} & set(data)
     settings = started(data)
     assert settings.redis_sentinels == (("a.test", 26379), ("b.test", 26379))
@@ -111,7 +114,7 @@ def test_sentinels_that_ask_for_a_user_and_a_password(started: Start, tmp_path: 
         "REDIS_SENTINEL_MASTER": "mymaster",
         "REDIS_SENTINEL_USERNAME": "visits",
     }
-    data = configuration(values={**EXTERNAL, "redis": {"mode": "external"}, "settings": sentinels})
+    data = configuration(values={**EXTERNAL_REDIS, "redis": {"mode": "external"}, "settings": sentinels})
     assert "REDIS_SENTINEL_PASSWORD" not in data
     settings = started(data)
     assert settings.redis_sentinel_username == SecretStr("visits")
@@ -145,7 +148,7 @@ def test_deploy_reads_the_merged_values_from_annotations() -> None:
         "deploy/secret-mode": "generated",
         "deploy/secret-name": "shop-redis-auth",
     }
-    external = {**EXTERNAL, "secret": {"mode": "existing", "name": "vault"}}
+    external = {**EXTERNAL_REDIS, "secret": {"mode": "existing", "name": "vault"}}
     assert document(SERVICE, "ConfigMap", values=external)["metadata"]["annotations"] == {
         "deploy/drain-delay": "5",
         "deploy/entrance": "ingress",

@@ -10,6 +10,7 @@ from app.settings import Settings
 from tests.deploy.charts import (
     CHARTS,
     DEPLOYED,
+    EXTERNAL_REDIS,
     HELMS,
     REDIS,
     SERVICE,
@@ -24,8 +25,6 @@ from tests.deploy.charts import (
     run,
     workload,
 )
-
-EXTERNAL: Values = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
 
 
 def test_the_budget_never_blocks_a_drain_for_ever() -> None:
@@ -66,8 +65,8 @@ def test_nothing_takes_the_test_pod_for_one_of_the_service(selected_by: str) -> 
     assert "pod-template-hash" not in labels
 
 
-def test_the_test_pod_leaves_an_external_redis_alone() -> None:
-    """It need not have a password."""
+def test_the_test_pod_is_told_of_the_bundled_redis_alone() -> None:
+    """Another need not have a password."""
 
     def address(values: Values) -> str:
         variables = document(SERVICE, "Pod", values=values)["spec"]["containers"][0]["env"]
@@ -76,7 +75,7 @@ def test_the_test_pod_leaves_an_external_redis_alone() -> None:
         return found
 
     assert address({}) == "shop-redis:6379"
-    assert address(EXTERNAL) == ""
+    assert address(EXTERNAL_REDIS) == ""
 
 
 def test_the_route_beside_the_ingress() -> None:

@@ -7,7 +7,9 @@ import pytest
 from tests.deploy.charts import (
     DEPLOYED,
     HELMS,
+    INGRESS_TLS,
     SERVICE,
+    TLS_ENDS_ELSEWHERE,
     Document,
     Values,
     document,
@@ -116,8 +118,6 @@ def test_the_redirect_goes_to_the_port_that_visitors_know() -> None:
 
 
 PLAIN_ROUTE: Values = {"httpRoute": {"enabled": True, "parentRefs": [HTTP_LISTENER]}}
-INGRESS_TLS: Values = {"ingress": {"tls": {"enabled": True}}}
-ELSEWHERE: Values = {"ingress": {"tlsEndsElsewhere": True}}
 
 
 @pytest.mark.parametrize(
@@ -125,19 +125,19 @@ ELSEWHERE: Values = {"ingress": {"tlsEndsElsewhere": True}}
     [
         ({}, "ingress", "http"),
         (INGRESS_TLS, "ingress", "https"),
-        (ELSEWHERE, "ingress", "https"),
+        (TLS_ENDS_ELSEWHERE, "ingress", "https"),
         (merged(NO_INGRESS, PLAIN_ROUTE), "httproute", "http"),
         (merged(NO_INGRESS, SHARED), "httproute", "https"),
         (merged(NO_INGRESS, OWN), "httproute", "https"),
         (merged(NO_INGRESS, own(tls={"enabled": False})), "httproute", "http"),
-        (merged(NO_INGRESS, merged(PLAIN_ROUTE, ELSEWHERE)), "httproute", "https"),
+        (merged(NO_INGRESS, merged(PLAIN_ROUTE, TLS_ENDS_ELSEWHERE)), "httproute", "https"),
         # One of them by plain HTTP is enough for visitors to come in so.
         (SHARED, "both", "http"),
         (merged(INGRESS_TLS, PLAIN_ROUTE), "both", "http"),
-        (merged(ELSEWHERE, own(tls={"enabled": False})), "both", "http"),
+        (merged(TLS_ENDS_ELSEWHERE, own(tls={"enabled": False})), "both", "http"),
         (merged(INGRESS_TLS, SHARED), "both", "https"),
         ({"ingress": {"enabled": False, "host": ""}}, "none", "http"),
-        (merged(NO_INGRESS, ELSEWHERE), "none", "http"),
+        (merged(NO_INGRESS, TLS_ENDS_ELSEWHERE), "none", "http"),
     ],
 )
 def test_what_deploy_is_told_of_the_entrance(values: Values, entrance: str, scheme: str) -> None:

@@ -4,9 +4,19 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.charts import REDIS, SERVICE, Document, Values, document, documents, merged, pod, workload
+from tests.deploy.charts import (
+    EXTERNAL_REDIS,
+    REDIS,
+    SERVICE,
+    Document,
+    Values,
+    document,
+    documents,
+    merged,
+    pod,
+    workload,
+)
 
-EXTERNAL: Values = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
 SENTINELS: Values = {"REDIS_SENTINELS": "a.test:26379", "REDIS_SENTINEL_MASTER": "m"}
 BLOCK: Values = {"ipBlock": {"cidr": "10.9.0.0/16"}}
 TEST = "shop-test"
@@ -28,7 +38,7 @@ def ports(rule: Document) -> list[tuple[str, object]]:
 
 def redis_rule(values: Values) -> Document:
     """What an external Redis adds to who resolves names."""
-    dns, redis = egress(merged(EXTERNAL, values))
+    dns, redis = egress(merged(EXTERNAL_REDIS, values))
     assert ports(dns)[0] == ("UDP", 53)
     return redis
 
@@ -152,8 +162,8 @@ def test_the_test_pod_reaches_what_it_asks() -> None:
     assert "ingress" not in policy(name=TEST)
 
 
-def test_the_test_pod_leaves_an_external_redis_alone() -> None:
-    assert egress(EXTERNAL, TEST) == egress(name=TEST)[:2]
+def test_the_test_pod_does_not_reach_an_external_redis() -> None:
+    assert egress(EXTERNAL_REDIS, TEST) == egress(name=TEST)[:2]
 
 
 def test_the_test_pod_does_not_reach_what_the_service_may() -> None:

@@ -8,7 +8,20 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.charts import DEPLOYED, HELMS, PROJECT, ROOT, SERVICE, Values, merged, refusal, run
+from tests.deploy.charts import (
+    DEPLOYED,
+    EXTERNAL_REDIS,
+    HELMS,
+    INGRESS_TLS,
+    PROJECT,
+    ROOT,
+    SERVICE,
+    TLS_ENDS_ELSEWHERE,
+    Values,
+    merged,
+    refusal,
+    run,
+)
 
 DOCS = (ROOT / "docs" / "charts.md").read_text()
 # What a deploy gives of its own accord, without a values file.
@@ -23,10 +36,7 @@ OWN_GATEWAY: Values = {
 }
 GATEWAY_TLS: Values = {"httpRoute": {"gateway": {"tls": {"enabled": True}}}}
 INGRESS: Values = {"ingress": {"enabled": True}}
-MANAGED: Values = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
-TLS: Values = {"ingress": {"tls": {"enabled": True}}}
 PLAIN_HTTP = {"ingress": {"plainHTTP": "allowed"}}
-ELSEWHERE = {"ingress": {"tlsEndsElsewhere": True}}
 ROUTE_TLS = {"httpRoute": {"tls": True}}
 SINGLE_POD = {"redis": {"singlePod": "allowed"}}
 
@@ -50,7 +60,7 @@ def test_nothing_is_allowed_by_default() -> None:
     own = {"image": DEPLOYED[SERVICE]["image"], "ingress": {"host": "x.test"}}
     result = run("helm", SERVICE, "prod", json.dumps(own), PROJECT)
     assert result.returncode != 0
-    assert lines(result.stderr) == [PLAIN_HTTP, ELSEWHERE, SINGLE_POD]
+    assert lines(result.stderr) == [PLAIN_HTTP, TLS_ENDS_ELSEWHERE, SINGLE_POD]
 
 
 @pytest.mark.parametrize("helm", HELMS)
@@ -59,19 +69,25 @@ def test_all_that_is_missing_is_told_at_once(helm: str) -> None:
     assert "the environment is PROD" in message
     assert "by plain HTTP (Ingress)" in message
     assert "a single pod" in message
-    assert lines(message) == [PLAIN_HTTP, ELSEWHERE, SINGLE_POD]
+    assert lines(message) == [PLAIN_HTTP, TLS_ENDS_ELSEWHERE, SINGLE_POD]
 
 
 @pytest.mark.parametrize(
     ("values", "missing"),
     [
-        (MANAGED, [PLAIN_HTTP, ELSEWHERE]),
-        (TLS, [SINGLE_POD]),
-        (merged(ROUTE_ONLY, MANAGED), [PLAIN_HTTP, ELSEWHERE, ROUTE_TLS]),
-        (merged(merged(ROUTE_ONLY, TLS), merged(MANAGED, INGRESS)), [PLAIN_HTTP, ROUTE_TLS]),
-        (merged(OWN_GATEWAY, MANAGED), [PLAIN_HTTP, ELSEWHERE]),
-        (merged(merged(OWN_GATEWAY, MANAGED), INGRESS), [PLAIN_HTTP]),
-        (merged(merged(OWN_GATEWAY, MANAGED), merged(INGRESS, GATEWAY_TLS)), [PLAIN_HTTP, ELSEWHERE]),
+        (EXTERNAL_REDIS, [PLAIN_HTTP, TLS_ENDS_ELSEWHERE]),
+        (INGRESS_TLS, [SINGLE_POD]),
+        (merged(ROUTE_ONLY, EXTERNAL_REDIS), [PLAIN_HTTP, TLS_ENDS_ELSEWHERE, ROUTE_TLS]),
+        (
+            merged(merged(ROUTE_ONLY, INGRESS_TLS), merged(EXTERNAL_REDIS, INGRESS)),
+            [PLAIN_HTTP, ROUTE_TLS],
+        ),
+        (merged(OWN_GATEWAY, EXTERNAL_REDIS), [PLAIN_HTTP, TLS_ENDS_ELSEWHERE]),
+        (merged(merged(OWN_GATEWAY, EXTERNAL_REDIS), INGRESS), [PLAIN_HTTP]),
+        (
+            merged(merged(OWN_GATEWAY, EXTERNAL_REDIS), merged(INGRESS, GATEWAY_TLS)),
+            [PLAIN_HTTP, TLS_ENDS_ELSEWHERE],
+        ),
     ],
     ids=["managed redis", "tls", "route", "tls and route", "gateway", "gateway and ingress", "tls gateway"],
 )
@@ -86,12 +102,12 @@ def test_each_line_that_is_told_is_enough(values: Values, missing: list[Values])
 @pytest.mark.parametrize(
     "values",
     [
-        merged(TLS, MANAGED),
-        merged(TLS, SINGLE_POD),
-        merged(merged(ROUTE_ONLY, ROUTE_TLS), MANAGED),
-        merged(merged(OWN_GATEWAY, GATEWAY_TLS), MANAGED),
+        merged(INGRESS_TLS, EXTERNAL_REDIS),
+        merged(INGRESS_TLS, SINGLE_POD),
+        merged(merged(ROUTE_ONLY, ROUTE_TLS), EXTERNAL_REDIS),
+        merged(merged(OWN_GATEWAY, GATEWAY_TLS), EXTERNAL_REDIS),
         # Nobody comes in from outside.
-        merged({"ingress": {"enabled": False, "host": ""}}, MANAGED),
+        merged({"ingress": {"enabled": False, "host": ""}}, EXTERNAL_REDIS),
     ],
     ids=["managed", "single pod", "shared gateway", "own gateway", "internal"],
 )
@@ -100,7 +116,7 @@ def test_what_needs_no_word(values: Values) -> None:
 
 
 def test_a_gateway_of_its_own_without_tls_is_plain_http() -> None:
-    assert "by plain HTTP (HTTPRoute)" in refused(merged(OWN_GATEWAY, MANAGED))
+    assert "by plain HTTP (HTTPRoute)" in refused(merged(OWN_GATEWAY, EXTERNAL_REDIS))
 
 
 @pytest.mark.parametrize(
@@ -110,10 +126,10 @@ def test_a_gateway_of_its_own_without_tls_is_plain_http() -> None:
 )
 def test_tls_before_the_ingress_says_nothing_of_a_gateway(route: Values, tls: Values) -> None:
     """It has an address of its own, before which no load balancer of the Ingress is."""
-    both = reduce(merged, [route, INGRESS, ELSEWHERE, MANAGED])
+    both = reduce(merged, [route, INGRESS, TLS_ENDS_ELSEWHERE, EXTERNAL_REDIS])
     message = refused(both)
     assert "by plain HTTP (HTTPRoute)" in message
-    assert ELSEWHERE not in lines(message)
+    assert TLS_ENDS_ELSEWHERE not in lines(message)
     assert is_taken(merged(both, tls))
 
 
@@ -136,7 +152,7 @@ EXAMPLES = re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_of_entrances_are_fit_for_prod(example: str) -> None:
-    assert is_taken(merged(MANAGED, yaml.safe_load(example)))
+    assert is_taken(merged(EXTERNAL_REDIS, yaml.safe_load(example)))
 
 
 def test_the_docs_have_every_line_that_is_told() -> None:

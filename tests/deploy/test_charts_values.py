@@ -12,6 +12,7 @@ import yaml
 from tests.deploy.charts import (
     CHARTS,
     DEPLOYED,
+    EXTERNAL_REDIS,
     HELMS,
     PROJECT,
     REDIS,
@@ -140,9 +141,6 @@ def test_the_schema_and_the_defaults_name_the_same_values(chart: Path) -> None:
     assert set(schema(chart)["properties"]) == set(defaults(chart))
 
 
-EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mode": "existing"}}
-
-
 @pytest.mark.parametrize(
     ("chart", "values", "words"),
     [
@@ -266,18 +264,18 @@ EXTERNAL = {"redis": {"mode": "external", "host": "redis.test"}, "secret": {"mod
         (SERVICE, {"settings": {"REDIS_CLUSTER": True}}, ["redis.mode is bundled", "external"]),
         (
             SERVICE,
-            {**EXTERNAL, "settings": {"REDIS_SENTINEL_USERNAME": "visits"}},
+            {**EXTERNAL_REDIS, "settings": {"REDIS_SENTINEL_USERNAME": "visits"}},
             ["REDIS_SENTINEL_USERNAME is set, but settings.REDIS_SENTINELS is not"],
         ),
         (
             SERVICE,
-            {**EXTERNAL, "settings": {"REDIS_SENTINEL_PASSWORD": "hidden"}},
+            {**EXTERNAL_REDIS, "settings": {"REDIS_SENTINEL_PASSWORD": "hidden"}},
             ["REDIS_SENTINEL_PASSWORD"],
         ),
         (SERVICE, {"redis": {"port": 6380}}, ["redis.port is 6380", "redis.mode to external"]),
         (SERVICE, {"redis": {"db": 16}}, ["redis.db is 16", "redis.mode to external"]),
         (SERVICE, {"settings": {"REDIS_USERNAME": "shop"}}, ["REDIS_USERNAME", "no user but"]),
-        (SERVICE, {"redis": EXTERNAL["redis"]}, ["secret.mode is generated", "existing"]),
+        (SERVICE, {"redis": EXTERNAL_REDIS["redis"]}, ["secret.mode is generated", "existing"]),
         (SERVICE, {"redis": {"mode": "external"}, "secret": {"mode": "existing"}}, ["redis.host is empty"]),
         (REDIS, {"resources": {"limits": {"memory": "128M"}}}, ["128M", "128Mi"]),
         (REDIS, {"resources": {"limits": {"memory": None}}}, ["resources.limits.memory", "128Mi"]),
