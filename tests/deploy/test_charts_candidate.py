@@ -56,7 +56,7 @@ def test_it_is_the_deployments_own_pod(environment: str, helm: str) -> None:
         one["containers"][0]["env"] = [each for each in variables if each["name"] != "COUNTER_KEY"]
     assert spec == ours
     assert found["metadata"]["annotations"] == {"a": "b"}
-    assert violations(found) == []
+    assert violations(found["spec"]) == []
 
 
 def test_no_selector_finds_it() -> None:

@@ -10,7 +10,6 @@ from app.settings import Settings
 from tests.deploy.charts import (
     CHARTS,
     DEPLOYED,
-    EXTERNAL_REDIS,
     HELMS,
     REDIS,
     SERVICE,
@@ -63,19 +62,6 @@ def test_nothing_takes_the_test_pod_for_one_of_the_service(selected_by: str) -> 
     labels = document(SERVICE, "Pod")["metadata"]["labels"]
     assert not selector.get("matchLabels", selector).items() <= labels.items()
     assert "pod-template-hash" not in labels
-
-
-def test_the_test_pod_is_told_of_the_bundled_redis_alone() -> None:
-    """Another need not have a password."""
-
-    def address(values: Values) -> str:
-        variables = document(SERVICE, "Pod", values=values)["spec"]["containers"][0]["env"]
-        (found,) = [one["value"] for one in variables if one["name"] == "REDIS_ADDRESS"]
-        assert isinstance(found, str)
-        return found
-
-    assert address({}) == "shop-redis:6379"
-    assert address(EXTERNAL_REDIS) == ""
 
 
 def test_the_route_beside_the_ingress() -> None:

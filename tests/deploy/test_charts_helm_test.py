@@ -1,4 +1,4 @@
-"""What the pod of `helm test` runs, against the real service and a real Redis; and that it can fail."""
+"""The pod of `helm test`: what it is told; what it runs, against the real service and a real Redis."""
 
 import os
 import re
@@ -8,9 +8,29 @@ import sys
 import pytest
 
 from tests.conftest import StartService, ValkeyServer
-from tests.deploy.charts import SERVICE
+from tests.deploy.charts import EXTERNAL_REDIS, SERVICE, Values, document
 
 SCRIPT = SERVICE / "files" / "helm_test.py"
+
+
+def told(values: Values) -> dict[str, str]:
+    (container,) = document(SERVICE, "Pod", values=values)["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"]}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "asked"),
+    [("", "shop"), ("x.test", "x.test"), ("x.test,y.test", "x.test"), (" y.test , x.test", "y.test")],
+)
+def test_it_asks_for_a_host_that_the_service_serves(hosts: str, asked: str) -> None:
+    """Any other would be refused."""
+    assert told({"settings": {"ALLOWED_HOSTS": hosts}})["TEST_HOST"] == asked
+
+
+def test_it_is_told_of_the_bundled_redis_alone() -> None:
+    """Another need not have a password."""
+    assert told({})["REDIS_ADDRESS"] == "shop-redis:6379"
+    assert told(EXTERNAL_REDIS)["REDIS_ADDRESS"] == ""
 
 
 def ask(service: str, redis: str) -> subprocess.CompletedProcess[str]:

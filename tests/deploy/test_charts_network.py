@@ -18,6 +18,10 @@ from tests.deploy.charts import (
 )
 
 SENTINELS: Values = {"REDIS_SENTINELS": "a.test:26379", "REDIS_SENTINEL_MASTER": "m"}
+INGRESS_NGINX: Values = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}
+}
+MONITORING: Values = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 BLOCK: Values = {"ipBlock": {"cidr": "10.9.0.0/16"}}
 TEST = "shop-test"
 
@@ -73,8 +77,17 @@ def test_who_may_connect_to_the_service() -> None:
     assert policy()["podSelector"] == workload(SERVICE)["spec"]["selector"]
     test_pod = document(SERVICE, "Pod")["metadata"]["labels"]
     assert http["from"][0]["podSelector"]["matchLabels"].items() <= test_pod.items()
+    assert http["from"][1:] == [INGRESS_NGINX]
+    assert admin["from"] == [MONITORING]
     assert http["ports"] == [{"port": "http", "protocol": "TCP"}]
     assert admin["ports"] == [{"port": "admin", "protocol": "TCP"}]
+
+
+def test_others_may_connect_in_their_place() -> None:
+    values: Values = {"networkPolicy": {"ingressFrom": [BLOCK], "monitoringFrom": [INGRESS_NGINX]}}
+    http, admin = policy(values)["ingress"]
+    assert http["from"][1:] == [BLOCK]
+    assert admin["from"] == [INGRESS_NGINX]
 
 
 def test_no_source_means_nobody_and_not_everybody() -> None:
@@ -89,6 +102,8 @@ def test_redis_lets_the_service_of_its_project_in_and_asks_nobody() -> None:
     selected = source["podSelector"]["matchLabels"].items()
     assert selected <= pod(SERVICE)["metadata"]["labels"].items()
     assert selected <= document(SERVICE, "Pod")["metadata"]["labels"].items()
+    candidate = document(SERVICE, "Pod", values={"candidate": {"enabled": True}}, name="shop-candidate")
+    assert selected <= candidate["metadata"]["labels"].items()
     assert not selected <= pod(REDIS)["metadata"]["labels"].items()
     assert found["podSelector"] == workload(REDIS)["spec"]["selector"]
     assert found.get("egress", []) == []

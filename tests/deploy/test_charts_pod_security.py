@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.charts import CHARTS, ENVIRONMENTS, SERVICE, label, pod
+from tests.deploy.charts import CHARTS, ENVIRONMENTS, SERVICE, documents, label, pod
 from tests.deploy.pod_security import violations
 
 ADMITTED: dict[str, Any] = {
@@ -23,14 +23,18 @@ ADMITTED: dict[str, Any] = {
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("chart", CHARTS, ids=label)
 def test_pods_are_restricted(chart: Path, environment: str) -> None:
-    spec = pod(chart, environment)["spec"]
-    assert violations(spec) == []
-    # Beyond the profile: nothing to write to, no token, no variables named after Services.
-    assert [one["securityContext"]["readOnlyRootFilesystem"] for one in spec["containers"]] == [True]
-    assert spec["automountServiceAccountToken"] is False
-    assert spec["enableServiceLinks"] is False
+    # The workload's, and that of `helm test`.
+    specs = [pod(chart, environment)["spec"]]
+    specs += [one["spec"] for one in documents(chart, environment) if one["kind"] == "Pod"]
+    assert len(specs) == (2 if chart == SERVICE else 1)
     user = 10001 if chart == SERVICE else 999
-    assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (user, user)
+    for spec in specs:
+        assert violations(spec) == []
+        # Beyond the profile: nothing to write to, no token, no variables named after Services.
+        assert [one["securityContext"]["readOnlyRootFilesystem"] for one in spec["containers"]] == [True]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+        assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (user, user)
 
 
 def test_a_restricted_pod_is_admitted() -> None:
