@@ -13,6 +13,9 @@ from tests.deploy.shell import Done, Reply, Shell, failure
 from tests.service import eventually
 
 FILES = ["record", "lock", "forward", "candidate"]
+# What changes the cluster.
+CHANGES = [*FILES, "charts", "namespace", "secrets", "external_secret", "replicas", "release", "watch"]
+CHANGES += ["evidence", "rollback", "uninstall"]
 # A lease that others hold, as read_lease asks for it.
 OTHERS = "7 another@host-1-2 2026-01-01T00:00:00Z"
 EXISTS = failure('Error from server (AlreadyExists): leases "shop-deploy" already exists')
@@ -125,13 +128,48 @@ MINE = "5 me then"
     [(MINE, "", 0), (OTHERS, "", 5), ("", "6", 0), (["", OTHERS], EXISTS, 5)],
     ids=["ours", "another's", "deleted by hand", "deleted, and another was faster"],
 )
-def test_before_each_change_the_lock_must_be_ours(
+def test_a_check_fails_unless_the_lock_is_ours(
     get: Replies, create: Replies, status: int, shell: Shell
 ) -> None:
     lease(shell, get, create)
     done = shell.run("check_lock; echo on", *FILES, lock_identity="me")
     assert done.status == status, done
     assert (done.stdout == "on\n") == (status == 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "test_candidate",
+        "prepare_secrets",
+        "sync_external_secret shop-redis-auth",
+        "apply_release shop chart",
+        "mark_verified shop 4",
+        "restore_release shop-redis 3",
+        "uninstall_releases",
+        "delete_data",
+    ],
+)
+def test_no_change_is_made_under_a_lock_of_others(change: str, shell: Shell) -> None:
+    """Each of them looks first: the stubs know no answer to anything that changes."""
+    releases = {"get secrets": "3 c superseded\n4 d deployed\n", "get configmap": "", "get secret ": ""}
+    left = {"get pod": "pod/shop-candidate"}
+    shell.stub("kubectl", {"get lease": OTHERS, **releases, **left, "diff": ""})
+    shell.stub("helm", {"get": "kind: Deployment\n"})
+    (shell.work / "shop.yaml").touch()
+    done = shell.run(
+        f"render_service() {{ :; }}; {change}",
+        *CHANGES,
+        lock_identity="me",
+        redis_release="shop-redis",
+        secret_mode="generated",  # noqa: S106 - no secret
+        secret_name="shop-redis-auth",  # noqa: S106 - its name
+        asked_digest="",
+    )
+    assert done.status == 5, done
+    assert "this deploy lost its lock to another@host-1-2" in done.stderr
+    asked = [*shell.calls("kubectl"), *shell.calls("helm")]
+    assert {call.split()[0] for call in asked} <= {"get", "diff"}
 
 
 def test_a_lease_that_cannot_be_made_again_in_the_middle_is_no_refusal(shell: Shell) -> None:

@@ -1,5 +1,8 @@
 """--uninstall removes what is the project's, and nothing of anybody else's."""
 
+import os
+import subprocess
+
 import pytest
 
 from tests.deploy.shell import Done, Reply, Shell, failure
@@ -84,6 +87,12 @@ def test_what_a_killed_deploy_took_from_a_store_goes_too(
     assert "externalsecrets.external-secrets.io" in deleted(shell)
 
 
+def test_the_lock_is_looked_at_before_each_of_both_releases(shell: Shell) -> None:
+    """The first may take minutes."""
+    assert uninstalled(shell, delete_data="no").status == 0
+    assert len(shell.calls("kubectl", "get lease")) == 2
+
+
 def test_data_stays_unless_told_otherwise(shell: Shell) -> None:
     assert uninstalled(shell, delete_data="no").status == 0
     assert deleted(shell) == ["pod", "networkpolicies", "serviceaccounts", "configmap"]
@@ -101,6 +110,28 @@ def test_a_try_whose_reply_was_lost_has_done_it(shell: Shell) -> None:
 def test_a_failure_ends_it_before_the_data(shell: Shell) -> None:
     assert uninstalled(shell, uninstall=failure("Error: it is locked")).status == 10
     assert deleted(shell) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [("shop", 0), ("shop-redis", 2), ("y", 2), ("yes", 2), ("", 2)]
+)
+def test_only_the_projects_name_confirms_it(answer: str, status: int, shell: Shell) -> None:
+    ours, theirs = os.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    done = subprocess.run(
+        shell.command("confirm_uninstall", "uninstall", redis_release="shop-redis"),
+        env=shell.environment(),
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == status, done
+    assert "This removes the releases shop and shop-redis in the context testing." in done.stderr
+    assert ("nothing was removed" in done.stderr) == (status == 2)
 
 
 @pytest.mark.parametrize(("more", "status"), [({"assume_yes": "yes"}, 0), ({"assume_yes": "no"}, 2)])
