@@ -157,6 +157,16 @@ def test_curls_own_settings_do_not_matter(
         assert ask(shell, service.url) == (0, "")
 
 
+def test_a_proxy_of_the_environment_is_not_asked(
+    shell: Shell, service: AnsweringService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visitor of the cluster has none."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert ask(shell, service.url) == (0, "")
+
+
 def test_a_service_that_says_redis_is_away_is_not_a_wrong_one(shell: Shell) -> None:
     """`degraded` is what healthz is documented to say; readyz, the next line, is a 503 then."""
     answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\ndegraded\n\n200\036"

@@ -164,6 +164,13 @@ def test_is_impossible(error: str, status: int, impossible: str, shell: Shell) -
     assert said(shell, manifest(), call) == impossible
 
 
+def test_no_program_of_ones_own_tells_the_difference(shell: Shell) -> None:
+    """Its status may mean something else."""
+    shell.script("kubectl", '#!/bin/sh\necho "«$KUBECTL_EXTERNAL_DIFF»"\n')
+    call = 'export KUBECTL_EXTERNAL_DIFF=mine; cluster_difference shop; echo "$reply"'
+    assert shell.says(call, "charts") == "«»"
+
+
 CURRENT = {
     "verified and the same": ("4 d deployed", "4/d", "kind: A\n\n", "yes"),
     "not verified": ("4 d deployed", "3/c", "kind: A\n", "no"),

@@ -137,6 +137,13 @@ def test_each_helm_applies_on_the_client(version: str, options: str, shell: Shel
     assert shell.calls("helm") == ["--kube-context testing --namespace shop version --short"]
 
 
+def test_a_server_that_hangs_is_not_waited_for(shell: Shell) -> None:
+    shell.stub("helm", {"version --short": "v4.1.4"})
+    shell.stub("kubectl", {"get pods": ""})
+    shell.says("use_context; must_ask get pods")
+    assert shell.calls("kubectl") == ["--context testing --namespace shop --request-timeout 10s get pods"]
+
+
 def test_the_charts_are_told_of_the_cluster(shell: Shell) -> None:
     shell.stub(
         "kubectl", {"--raw /version": '{\n  "gitVersion": "v1.33.1+k3s1"\n}', "api-versions": "apps/v1\nv1\n"}

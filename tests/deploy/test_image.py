@@ -1,6 +1,7 @@
 """The image's names: by content, by tag, by digest."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,31 @@ def test_the_checksum_is_of_what_the_image_is_made_of(shell: Shell, tmp_path: Pa
     assert checksum(shell, folder, platform="linux/arm64") != before
     (folder / "app" / "two words.py").write_text("changed")
     assert checksum(shell, folder) != before
+
+
+def committed(folder: Path) -> None:
+    """Make a checkout of what the image is made of, with one commit."""
+    (folder / "app").mkdir(parents=True)
+    packages = ["requirements.txt", "requirements-tracing.txt"]
+    for name in ["Dockerfile", *packages, ".dockerignore", "app/one.py"]:
+        (folder / name).write_text(name)
+    author = ["-c", "user.name=me", "-c", "user.email=me@shop.test"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "one"]):
+        subprocess.run(["git", "-C", str(folder), *author, *command], check=True)
+
+
+def test_a_commit_that_the_image_differs_from_is_told_apart(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    committed(folder)
+    call = f'root={folder}; find_commit; echo "$commit"'
+    commit = shell.says(call, "image")
+    assert re.fullmatch(r"[0-9a-f]{40}", commit)
+    (folder / "README.md").write_text("more")
+    assert shell.says(call, "image") == commit
+    (folder / "app" / "one.py").write_text("changed")
+    done = shell.run(call, "image")
+    assert done.stdout == f"{commit}-dirty\n"
+    assert f"the image holds uncommitted changes: /version says {commit}-dirty" in done.stderr
 
 
 def test_nothing_but_the_service_and_its_packages_gets_into_the_image() -> None:

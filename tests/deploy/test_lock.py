@@ -57,6 +57,14 @@ def test_a_free_lock_is_taken(shell: Shell) -> None:
     assert json.loads((shell.work / "new-lease").read_text())["metadata"]["resourceVersion"] == ""
 
 
+def test_each_deploy_has_a_lease_of_its_own(shell: Shell) -> None:
+    """A later process may get the number of an earlier one, whose lease is still there."""
+    lease(shell, create="41")
+    thrice = 'for i in 1 2 3; do acquire_lock; echo "$lock_identity"; release_lock; done'
+    # Two may be the same by chance.
+    assert len(set(shell.says(thrice, *FILES).split())) > 1
+
+
 def test_a_lock_that_is_renewed_is_not_taken(shell: Shell) -> None:
     """Not even when it is renewed late."""
     lease(shell, [f"{look // 2}{OTHERS[1:]}" for look in range(14, 24)], EXISTS)

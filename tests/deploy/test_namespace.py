@@ -107,7 +107,8 @@ def test_a_namespace_is_made_adopted_or_left(labels: str, change: str, shell: Sh
         assert metadata["name"] == "shop"
         assert metadata["labels"]["deploy/project"] == "shop"
         assert metadata["labels"]["deploy/environment"] == "dev"
-        assert metadata["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+        for mode in ("enforce", "warn", "audit"):
+            assert metadata["labels"][f"pod-security.kubernetes.io/{mode}"] == "restricted"
 
 
 @pytest.mark.parametrize(

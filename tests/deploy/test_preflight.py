@@ -113,6 +113,33 @@ ASKED = [
 ]
 
 
+def asked_rights(shell: Shell, candidate: str) -> list[dict[str, str]]:
+    shell.stub("kubectl", {"create": "true configmaps\n"})
+    shell.says("check_rights", "preflight", redis_release="shop-redis", candidate=candidate)
+    reviews = (json.loads(line) for line in (shell.work / "rights.json").read_text().splitlines())
+    return [review["spec"]["resourceAttributes"] for review in reviews]
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "HELM_DRIVER=configmap",
+        "HELM_DRIVER=memory",
+        "HELM_DRIVER=sql",
+        "HELM_KUBEAPISERVER=https://other.test",
+    ],
+)
+def test_another_place_of_helms_records_is_refused(variable: str, shell: Shell) -> None:
+    done = shell.run(f"export {variable}; check_tools", "preflight")
+    assert done.status == 3
+    assert "unset both; the context says which cluster" in done.stderr
+
+
+@pytest.mark.parametrize("variable", ["HELM_DRIVER=", "HELM_DRIVER=secret", "HELM_DRIVER=secrets"])
+def test_the_usual_place_of_helms_records_may_be_named(variable: str, shell: Shell) -> None:
+    shell.says(f"export {variable}; check_tools", "preflight")
+
+
 @pytest.mark.parametrize(
     ("says", "tool"),
     [
@@ -129,14 +156,18 @@ def test_podman_is_known_by_docker_s_name_too(says: str, tool: str, shell: Shell
 def test_the_rights_are_of_what_is_rendered(shell: Shell) -> None:
     rendered(shell, "both", KINDS)
     (shell.work / "shop-redis.yaml").write_text("apiVersion: apps/v1\nkind: StatefulSet\n")
-    shell.stub("kubectl", {"create": "true configmaps\n"})
-    shell.says("check_rights", "preflight", redis_release="shop-redis", candidate="no")
-    reviews = (json.loads(line) for line in (shell.work / "rights.json").read_text().splitlines())
-    asked = [review["spec"]["resourceAttributes"] for review in reviews]
+    asked = asked_rights(shell, candidate="no")
     assert sorted(f"{one['group']}/{one['resource']}" for one in asked) == sorted(
         [*ASKED, "apps/statefulsets"]
     )
     assert {one["verb"] for one in asked} == {"create"}
+
+
+@pytest.mark.parametrize(("candidate", "rights"), [("yes", ["pods/", "pods/portforward"]), ("no", [])])
+def test_the_rights_of_a_candidate_are_asked_for(candidate: str, rights: list[str], shell: Shell) -> None:
+    rendered(shell, "ingress")
+    asked = [one for one in asked_rights(shell, candidate) if one["resource"] == "pods"]
+    assert [f"{one['resource']}/{one['subresource']}" for one in asked] == rights
 
 
 def test_a_project_without_a_redis_of_its_own_is_no_bug(shell: Shell) -> None:
