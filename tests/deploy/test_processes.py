@@ -1,5 +1,6 @@
 """Signals, what is cleaned up, and what a person is told to do after an end in the middle."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.shell import Shell
+from tests.deploy.shell import Shell, failure
 from tests.service import eventually
 
 FILES = ["record", "lock", "forward", "candidate", "image", "entrance", "evidence", "release"]
@@ -37,19 +38,40 @@ def test_the_way_on_depends_on_what_was_changed(
     assert said.endswith("./deploy.sh shop --rollback --context testing --namespace other") == rollback
 
 
+@contextlib.contextmanager
+def signals_at_their_defaults() -> Iterator[None]:
+    """A shell cannot trap what was ignored when it started, as under nohup or in the background."""
+    before = {
+        number: signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def start(shell: Shell, snippet: str) -> subprocess.Popen[str]:
+    """A deploy with a session of its own, as a terminal has one."""
+    with signals_at_their_defaults():
+        return subprocess.Popen(
+            shell.command(snippet, *FILES),
+            env=shell.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
 @pytest.fixture
 def running(shell: Shell) -> Iterator[subprocess.Popen[str]]:
-    """A deploy whose command takes a minute; its child and its $work are named on stdout."""
+    """A deploy whose command takes a minute; its $work is named on stdout."""
     shell.stub("kubectl", {"delete pod": ""})
     snippet = 'set_traps; echo "$work"; candidate_made=yes; current_step=build; run sleep 60'
-    process = subprocess.Popen(
-        shell.command(snippet, *FILES),
-        env=shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = start(shell, snippet)
     yield process
     process.kill()
     process.communicate()
@@ -64,7 +86,12 @@ def commands(process: subprocess.Popen[str]) -> list[str]:
     return [Path(f"/proc/{child}/comm").read_text().strip() for child in children(process)]
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are looked up in /proc")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="children are looked up in /proc"
+)
+
+
+@needs_proc
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
 )
@@ -86,6 +113,7 @@ def test_a_signal_acts_at_once_and_leaves_nothing(
     assert len(shell.calls("kubectl", "delete pod")) == 1, "the candidate is removed"
 
 
+@needs_proc
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 5)]
 )
@@ -96,17 +124,10 @@ def test_a_signal_during_a_command_substitution_is_no_bug(
     shell.stub("kubectl", {"": ""})
     snippet = 'set_traps; current_step=build; echo they >"$work/lock-lost"; echo on; '
     snippet += "said=$(exec sleep 60) || return 0"
-    with subprocess.Popen(
-        shell.command(f"deploy() {{ {snippet}; }}; deploy", *FILES),
-        env=shell.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with start(shell, f"deploy() {{ {snippet}; }}; deploy") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
-        time.sleep(0.5)
+        eventually(lambda: commands(process) == ["sleep"], "the substitution's command runs")
         os.killpg(process.pid, number)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == status, stderr
@@ -182,6 +203,28 @@ def test_what_a_deploy_writes_is_for_its_user_alone(shell: Shell) -> None:
     assert done.stdout.startswith("drwx------"), done
     assert evidence.stat().st_mode & 0o777 == 0o700
     assert (evidence / "reason.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_reads_the_output_may_leave(shell: Shell) -> None:
+    """A terminal that is closed, or `| head`, must not end a deploy half-way."""
+    reached = shell.folder / "reached"
+    with start(shell, f"set_traps; read -r; note on; on_stdout on; echo >{reached}; exit 0") as process:
+        assert process.stdin is not None
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stream.close()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.wait(30) == 0
+    assert reached.exists()
+
+
+def test_a_port_forward_listens_on_this_machine_alone(shell: Shell) -> None:
+    """Whoever reaches it is asked for no login."""
+    shell.stub("kubectl", {"port-forward": failure("no")})
+    shell.run("start_forward other pod/it http", *FILES)
+    (call,) = shell.calls("kubectl", "port-forward")
+    assert "--address 127.0.0.1 " in call
 
 
 def test_a_command_keeps_its_status_and_its_input(shell: Shell) -> None:
