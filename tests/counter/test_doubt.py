@@ -1,11 +1,14 @@
 """A batch whose fate is not known, the writer that it belongs to, and what comes after them."""
 
+import asyncio
+
 import pytest
 from redis import Redis
 from redis.exceptions import BusyLoadingError, ReadOnlyError
 
+from app.counter.records import RECORD_SECONDS
 from app.redis.pace import LONGEST_PAUSE
-from tests.counter.held_network import Command, HeldCounter, reason, value_on
+from tests.counter.held_network import TIMEOUT, Command, HeldCounter, reason, value_on
 
 LONG = 60.0
 """Seconds; whatever is to happen has happened by then."""
@@ -98,6 +101,18 @@ def test_a_writer_that_was_given_up_leaves_no_record(held: HeldCounter, server: 
     assert [command.name for command in held.commands].count("delete") == 1
 
 
+def test_a_writer_is_left_when_half_of_its_records_life_is_over(held: HeldCounter) -> None:
+    """The other half is for sending a batch again, and for clocks that differ."""
+    held.registered()
+    held.loop.pass_time(RECORD_SECONDS / 2 - 1)
+    held.come()
+    assert [command.name for command in held.commands if command.is_awaited] == ["evalsha"]
+    held.deliver()
+    held.loop.pass_time(RECORD_SECONDS / 2)
+    held.come()
+    assert held.deliver_until("set")
+
+
 def batches(held: HeldCounter) -> list[Command]:
     return [command for command in held.commands if command.name.startswith("eval")]
 
@@ -146,6 +161,20 @@ def test_a_look_up_that_breaks_hides_no_failure(
     held.deliver()
     assert [visit.result() for visit in visits + later] == [2, 3, 4, 5]
     assert server.get("counter") == b"5"
+
+
+def test_a_look_up_that_hangs_keeps_no_visitor(held: HeldCounter, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*, inuse_connections: bool) -> None:
+        assert not inuse_connections
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(held.network, "disconnect", hang)
+    held.registered()
+    (visit,) = held.come()
+    held.break_off(arrived=True)
+    held.loop.pass_time(TIMEOUT)
+    held.deliver()
+    assert visit.result() == 2
 
 
 def test_an_end_while_a_batch_is_under_way_sends_nothing_more(held: HeldCounter, server: Redis) -> None:

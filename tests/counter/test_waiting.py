@@ -1,4 +1,4 @@
-"""Who is told what, and when: patience, failures that mend and those that do not, visitors who leave."""
+"""Who is told what, and when: patience, the end of the process, visitors who leave."""
 
 import asyncio
 import contextvars
@@ -9,13 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 from redis import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-)
+from redis.exceptions import AuthenticationError, BusyLoadingError, OutOfMemoryError
 
 from app.counter.waiting import Waiter
 from app.redis.pace import FORGOTTEN_AFTER, LONGEST_PAUSE
@@ -91,31 +85,6 @@ def test_one_failure_turns_nobody_away_who_has_time(held: HeldCounter) -> None:
     held.loop.pass_time(LONGEST_PAUSE)
     held.deliver()
     assert [visit.result() for visit in visits] == [2, 3, 4, 5]
-
-
-@pytest.mark.parametrize("error", [ReadOnlyError("READONLY"), BusyLoadingError("LOADING")])
-def test_visitors_of_a_batch_that_was_not_applied_stay_ahead(held: HeldCounter, error: RedisError) -> None:
-    held.registered()
-    visits = held.come(3)
-    visits += held.come(2)
-    held.answer(error)
-    held.loop.pass_time(LONGEST_PAUSE)
-    visits += held.come()
-    held.deliver()
-    assert [visit.result() for visit in visits] == [2, 3, 4, 5, 6, 7]
-
-
-@pytest.mark.parametrize(
-    ("error", "word"),
-    [(AuthenticationError("WRONGPASS"), "authentication"), (OutOfMemoryError("OOM"), "out of memory")],
-)
-def test_what_does_not_mend_is_told_at_once_at_the_registration(
-    held: HeldCounter, error: RedisError, word: str
-) -> None:
-    visits = held.come(3)
-    held.answer(error)
-    assert [reason(visit) for visit in visits] == [word] * 3
-    assert (held.failures, held.loop.now) == ([word], 0.0)
 
 
 def test_an_absence_shorter_than_the_patience_costs_time_and_no_error(held: HeldCounter) -> None:
@@ -219,6 +188,19 @@ def test_the_end_of_the_process_turns_away_who_waits(held: HeldCounter) -> None:
     held.loop.turn()
     assert [reason(task) for task in tasks] == ["stopping"] * 4
     assert held.awaited is held.awaited_read is None
+
+
+def test_the_end_waits_for_no_redis_that_hangs(held: HeldCounter) -> None:
+    """No longer than for one command: the record that it would delete expires."""
+    held.registered()
+    ending = held.loop.create_task(held.counter.aclose())
+    held.loop.turn()
+    command = held.awaited
+    assert command is not None
+    assert command.name == "delete"
+    held.loop.pass_time(TIMEOUT)
+    assert ending.done()
+    assert ending.exception() is None
 
 
 def test_settled_is_when_the_last_batch_is(held: HeldCounter) -> None:
