@@ -13,6 +13,7 @@ from app.settings import Settings
 from dev.valkey import LOOPBACK
 from tests.conftest import StartService, ValkeyServer
 from tests.counter.counting import counting
+from tests.counter.intercepted import Deliver, intercepted
 from tests.service import eventually
 
 
@@ -43,6 +44,21 @@ async def test_url_with_user_password_and_database(valkey: ValkeyServer) -> None
     redis = make_redis(settings)
     assert isinstance(redis, Redis)
     assert redis.connection_pool.connection_kwargs["socket_timeout"] == settings.redis_timeout
+
+
+@pytest.mark.gen_test
+async def test_no_hello_is_sent(settings: Settings, valkey: ValkeyServer) -> None:
+    """Some managed proxies refuse it."""
+    heard: list[bytes] = []
+
+    async def fate(command: bytes, deliver: Deliver) -> bytes:
+        heard.append(command.upper())
+        return await deliver(command)
+
+    async with intercepted(valkey, fate) as port:
+        assert await count(settings.model_copy(update={"redis_port": port})) == 1
+    assert any(b"EVAL" in command for command in heard)
+    assert not any(b"HELLO" in command for command in heard)
 
 
 @pytest.mark.gen_test

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -195,12 +196,37 @@ def test_another_user_at_the_sentinels_needs_no_restart(
     guarded.stop()
 
 
+@pytest.mark.gen_test(timeout=10)
+async def test_the_database_is_that_of_the_settings(
+    valkey: ValkeyServer, start_sentinel: StartSentinel
+) -> None:
+    assert await count(behind(start_sentinel().port, redis_db=3)) == 1
+    assert valkey.get("counter") is None
+    with valkey.client as client:
+        client.select(3)
+        assert client.get("counter") == "1"
+
+
 @pytest.mark.gen_test(timeout=20)
 async def test_a_sentinel_that_hangs_leaves_time_for_the_others(start_sentinel: StartSentinel) -> None:
     hanging, other = start_sentinel(), start_sentinel()
     hanging.pause()
     assert await count(behind(hanging.port, other.port)) == 1
     hanging.resume()
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_a_sentinel_that_nobody_reaches_leaves_time_for_the_others(
+    start_sentinel: StartSentinel,
+) -> None:
+    """Its node is gone, and whatever is sent there is lost, as here where no connection is accepted."""
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind((LOOPBACK, 0))
+        full.listen(0)
+        for queued in (first, second):
+            queued.setblocking(False)
+            queued.connect_ex(full.getsockname())
+        assert await count(behind(full.getsockname()[1], start_sentinel().port)) == 1
 
 
 @pytest.mark.gen_test(timeout=20)
