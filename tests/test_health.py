@@ -36,6 +36,28 @@ async def test_the_life_of_a_process(settings: Settings) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_drain_that_begins_while_a_probe_is_answered_is_told() -> None:
+    """Or a pod that ends would be found ready once more."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+    answer.set()
+
+    async def check() -> None:
+        asked.set()
+        await answer.wait()
+
+    health = Health("disk", check)
+    await health.become_ready()
+    await asyncio.sleep(REUSE_SECONDS)
+    asked.clear()
+    answer.clear()
+    probe = asyncio.create_task(health.not_ready_because())
+    await asked.wait()
+    health.drain()
+    answer.set()
+    assert await probe == "draining"
+
+
+@pytest.mark.gen_test
 async def test_concurrent_probes_share_one_ping(settings: Settings, valkey: ValkeyServer) -> None:
     redis = make_redis(settings)
     health = health_over(redis, 0.3)
@@ -106,6 +128,23 @@ async def test_a_hung_redis_is_a_timeout_in_time(settings: Settings, valkey: Val
     assert loop.time() - started < 0.6
     assert failures == ["timeout"]
     valkey.resume()
+    await redis.aclose()
+
+
+@pytest.mark.gen_test
+async def test_a_look_up_that_hangs_keeps_no_probe(
+    settings: Settings, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that the kubelet waits for one is checked against twice REDIS_TIMEOUT (.helm/)."""
+
+    async def hang(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("app.counter.check.look_up_again", hang)
+    redis = make_redis(settings)
+    valkey.stop()
+    async with asyncio.timeout(3):
+        assert await health_over(redis, 0.3).trouble() == "connection"
     await redis.aclose()
 
 
