@@ -43,7 +43,7 @@ def app(io_loop: IOLoop, valkey: ValkeyServer) -> Iterator[Application]:
 
 
 @pytest.mark.gen_test
-async def test_a_request_that_takes_too_long_is_answered_and_ended(
+async def test_a_request_that_takes_too_long_is_answered(
     http_client: AsyncHTTPClient, base_url: str, valkey: ValkeyServer, app: Application
 ) -> None:
     valkey.pause()
@@ -56,6 +56,34 @@ async def test_a_request_that_takes_too_long_is_answered_and_ended(
     assert len(app.settings["policy"].in_flight) == 0
     valkey.resume()
     assert (await http_client.fetch(base_url)).code == 200
+
+
+class Waits(BaseHandler):
+    """For what never comes."""
+
+    route = "/"
+
+    def initialize(self, ended: asyncio.Event) -> None:
+        self.ended = ended
+
+    async def get(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+
+@pytest.mark.gen_test(timeout=PATIENCE)
+async def test_the_work_of_a_request_that_takes_too_long_is_ended() -> None:
+    """Or what it waits for would pile up."""
+    ended = asyncio.Event()
+    application = Application([("/", Waits, {"ended": ended})], log_function=lambda _: None)
+    listener = Listener(Settings(request_timeout=0.2, redis_timeout=0.1), application)
+    with listener.client() as client:
+        client.send(REQUEST)
+        assert (await asyncio.get_running_loop().sock_recv(client, 65536)).startswith(b"HTTP/1.1 503 ")
+        await ended.wait()
+        await listener.server.aclose()
 
 
 @pytest.mark.gen_test
