@@ -5,6 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from app.http.gate import DISCARDED_BODY
 from dev.valkey import free_port
 from tests.conftest import StartService, ValkeyServer
 from tests.http.raw_requests import HOST, LIMIT, Counted, assert_problem, only_answer
@@ -111,6 +112,14 @@ def test_an_oversized_body_is_413(service: Service, counted: Counted, size: int,
         assert answer.headers["X-Request-ID"] == "big-1"
     assert counted() is None
     service.line("request", status=413, request_id="big-1", route="refused")
+
+
+def test_an_oversized_body_without_an_end_is_not_waited_for(service: Service, counted: Counted) -> None:
+    """It is a 413 as soon as no more of it is read, not a 408 later."""
+    head = b"POST /api/v1/counter HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    begun = b"%x\r\n" % (2 * DISCARDED_BODY) + b"a" * (DISCARDED_BODY + 1)
+    assert_problem(only_answer(service.raw_exchange(head, begun)), 413)
+    assert counted() is None
 
 
 def test_a_body_of_exactly_the_limit_reaches_the_handler(service: Service) -> None:
