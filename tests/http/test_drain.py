@@ -1,6 +1,5 @@
 """A drain cuts nobody off who asked before their connection was told to close, without any DRAIN_DELAY."""
 
-import asyncio
 import contextlib
 import random
 import select
@@ -9,12 +8,9 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from tornado.netutil import bind_sockets
 
-from app.http.drain import drain
-from app.settings import Settings
-from dev.valkey import LOOPBACK, free_port
-from tests.conftest import ServiceParts, StartService, ValkeyServer
+from dev.valkey import free_port
+from tests.conftest import StartService, ValkeyServer
 from tests.service import PATIENCE, VISIT, Service, eventually, parse_answers
 
 pytestmark = pytest.mark.usefixtures("each_transport")
@@ -225,57 +221,6 @@ def test_a_visitor_who_left_is_waited_for_without_complaint(waiting: Service, va
     assert waiting.wait() == 0
     assert not [line for line in waiting.lines if line["level"] in {"error", "warning"}]
     assert valkey.get("counter") == "1"
-
-
-@pytest.fixture
-def settings(valkey: ValkeyServer) -> Settings:
-    """Visitors give up long before the command that was sent for them does."""
-    return Settings(
-        redis_host=LOOPBACK, redis_port=valkey.port, request_timeout=0.3, redis_timeout=0.2
-    ).model_copy(update={"redis_timeout": PATIENCE})
-
-
-@pytest.mark.gen_test(timeout=PATIENCE)
-async def test_a_request_that_comes_while_the_last_batch_settles_is_answered(
-    service_parts: ServiceParts, valkey: ValkeyServer
-) -> None:
-    _, server, feature, _ = service_parts
-    sockets = bind_sockets(0, LOOPBACK)
-    server.add_sockets(sockets)
-    settling, settled = asyncio.Event(), asyncio.Event()
-
-    async def settle() -> None:
-        settling.set()
-        for settled_one in feature.settle:
-            await settled_one()
-        settled.set()
-
-    late_reader, late = await asyncio.open_connection(*sockets[0].getsockname())
-    reader, writer = await asyncio.open_connection(*sockets[0].getsockname())
-    late.write(COUNT)
-    await late_reader.readuntil(b"}")
-    valkey.pause()
-    writer.write(VISIT)
-    assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
-    writer.close()
-    draining = asyncio.create_task(drain(server, [settle]))
-    await settling.wait()
-    late.write(COUNT[:-1])
-    while not server.connections.policy.in_flight:  # noqa: ASYNC110 - turns of the loop
-        await asyncio.sleep(0)
-    valkey.resume()
-    await settled.wait()
-    # A drain that closed now would have done it by then.
-    for _ in range(10):
-        await asyncio.sleep(0)
-    late.write(COUNT[-1:])
-    answer = await late_reader.read()
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"\r\nConnection: close\r\n" in answer
-    await draining
-    assert valkey.get("counter") == "3"
-    late.close()
-    await asyncio.gather(writer.wait_closed(), late.wait_closed())
 
 
 def visit_until_refused(service: Service, seconds: float) -> tuple[int, float]:

@@ -82,17 +82,3 @@ def test_a_crowd_that_comes_back_at_once_is_read_at_a_pace(full: Service) -> Non
         assert set(crowd.statuses()) == {503}
     # The first and the last refusal of each connection are not paced.
     assert time.monotonic() - began > (refusals - 2 * 20) / FREE_REFUSALS_A_SECOND
-
-
-def test_a_drain_ends_the_rest_of_a_refused_connection(full: Service, valkey: ValkeyServer) -> None:
-    crowd = [full.connect() for _ in range(FREE_REFUSALS_A_SECOND)]
-    for connection in crowd:
-        connection.sendall(VISIT)
-    for connection in crowd:
-        assert connection.recv(65536).startswith(b"HTTP/1.1 503 ")
-    crowd[-1].sendall(VISIT)
-    full.signal(signal.SIGTERM)
-    valkey.resume()
-    assert crowd[-1].recv(65536).startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 "))
-    for connection in crowd:
-        connection.close()
