@@ -76,6 +76,7 @@ def test_hosts_as_a_host_header_names_them(monkeypatch: pytest.MonkeyPatch) -> N
         ({"REQUEST_TIMEOUT": "0"}, "REQUEST_TIMEOUT is '0', allowed: seconds, above 0"),
         ({"REQUEST_TIMEOUT": "inf"}, "REQUEST_TIMEOUT is 'inf', allowed: seconds, above 0"),
         ({"IDLE_TIMEOUT": "nan"}, "IDLE_TIMEOUT is 'nan', allowed: seconds, above 0"),
+        ({"BODY_TIMEOUT": "86401"}, "BODY_TIMEOUT is '86401', allowed: seconds, above 0, at most 86400"),
         ({"DRAIN_DELAY": "-1"}, "DRAIN_DELAY is '-1', allowed: seconds, from 0"),
         ({"REDIS_TIMEOUT": "10"}, "REDIS_TIMEOUT is 10, allowed: less than REQUEST_TIMEOUT (10)"),
         ({"ADMIN_PORT": "8000"}, "ADMIN_PORT is 8000, allowed: another port than PORT"),
@@ -83,6 +84,7 @@ def test_hosts_as_a_host_header_names_them(monkeypatch: pytest.MonkeyPatch) -> N
         ({"WORKERS": "two"}, "WORKERS is 'two', allowed: a whole number, 0 (one a core) or more"),
         ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT is '0', allowed: a whole number, 1 or more"),
         ({"MAX_CONNECTIONS": "0"}, "MAX_CONNECTIONS is '0', allowed: a whole number, 1 or more"),
+        ({"MAX_HEADER_SIZE": "1023"}, "MAX_HEADER_SIZE is '1023', allowed: bytes, 1024 or more"),
         (
             {"TRUSTED_PROXIES": "10.0.0.1/8"},
             "TRUSTED_PROXIES is '10.0.0.1/8', allowed: addresses",
@@ -124,7 +126,22 @@ def test_hosts_as_a_host_header_names_them(monkeypatch: pytest.MonkeyPatch) -> N
             {"REDIS_TLS": "false", "REDIS_TLS_CERT_FILE": __file__, "REDIS_TLS_KEY_FILE": __file__},
             "REDIS_TLS_CERT_FILE is set, but REDIS_TLS is off, allowed: REDIS_TLS on",
         ),
+        *[
+            (
+                {"REDIS_TLS": "true", name: __file__},
+                "only one of REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE is set, allowed: both or none",
+            )
+            for name in ("REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE")
+        ],
+        (
+            {"REDIS_URL": "redis://h?ssl_cert_reqs=required"},
+            "REDIS_URL has the parameter ssl_cert_reqs, allowed: required, as TLS is always verified",
+        ),
         ({"REDIS_CLUSTER": "true", "REDIS_DB": "1"}, "REDIS_DB is 1, allowed: 0"),
+        *[
+            ({"COUNTER_KEY": key}, f"COUNTER_KEY is '{key}', allowed: a key with a {{hash tag}}, or without")
+            for key in ("a}b", "{}b")
+        ],
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL is 'loud', allowed: debug, info, warning or error"),
         ({"SECRETS_DIR": "/nope"}, "SECRETS_DIR is '/nope', allowed: a folder that exists"),
     ],
@@ -160,6 +177,10 @@ def test_files_under_secrets_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert "theirs" in repr(settings)
     assert "first" not in repr(settings)
     assert "third" not in repr(settings)
+
+
+def test_one_port_at_two_addresses_is_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, HOST="127.0.0.1", ADMIN_HOST="127.0.0.2", ADMIN_PORT="8000").admin_port == 8000
 
 
 def test_a_cluster_that_is_off_may_stand_beside_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
