@@ -42,6 +42,11 @@ def test_what_providers_hand_out_is_taken(url: str) -> None:
             "REDIS_URL has the parameter decode_respons",
         ),
         ({"REDIS_URL": "rediss://:hidden@h?ssl_cert_reqs=none"}, "REDIS_URL has the parameter ssl_cert_reqs"),
+        # There is nothing to verify without TLS.
+        (
+            {"REDIS_URL": "redis://:hidden@h?ssl_cert_reqs=required"},
+            "REDIS_URL has the parameter ssl_cert_reqs",
+        ),
         ({"REDIS_URL": "redis://h?hidden"}, "REDIS_URL has a parameter that is not known here (not shown)"),
         ({"REDIS_URL": "redis://:p?hidden@h"}, "REDIS_URL is (not shown), allowed"),
         ({"REDIS_URL": "redis://h:1/?db=hidden"}, "REDIS_URL has a parameter db that is no whole number"),
