@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tests.processes import stands_still
+
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 10.0
 VISIT = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
@@ -217,10 +219,7 @@ class Service:
         self.signal(signal.SIGCONT)
 
     def _does_nothing(self) -> bool:
-        if self.process.poll() is not None:
-            return True
-        _, _, after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")
-        return after_name.split()[0] == "T"
+        return self.process.poll() is not None or stands_still(self.process.pid)
 
     def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end; return the exit code."""

@@ -10,10 +10,11 @@ import pytest
 
 from dev.valkey import free_port
 from tests.conftest import ValkeyServer
+from tests.processes import runs
 from tests.service import VISIT, eventually, run_to_end
 from tests.visitors import BROKEN, UNREACHED, Visitors
 from tests.workers.conftest import StartWorkers
-from tests.workers.workers import Workers, runs
+from tests.workers.workers import Workers
 
 DRAINS_LONG = {"REQUEST_TIMEOUT": 20, "DRAIN_TIMEOUT": 20}
 

@@ -7,10 +7,11 @@ import time
 import pytest
 
 from tests.conftest import ValkeyServer
+from tests.processes import runs
 from tests.service import VISIT, eventually
 from tests.visitors import Visitors
 from tests.workers.conftest import StartWorkers
-from tests.workers.workers import Workers, runs
+from tests.workers.workers import Workers
 
 
 def await_both_drain(service: Workers) -> None:

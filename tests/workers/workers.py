@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.processes import runs, stands_still
 from tests.service import Service, eventually
 
 
@@ -57,21 +58,3 @@ class Workers(Service):
         """Where the workers keep what they count."""
         maps = Path(f"/proc/{min(self.pids())}/maps").read_text()
         return Path(re.findall(r"(/\S+)/gauge_livesum_\d+\.db", maps)[0])
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there, and not merely waits to be asked how it ended."""
-    return state_of(pid) not in {"", "Z"}
-
-
-def stands_still(pid: int) -> bool:
-    return state_of(pid) == "T"
-
-
-def state_of(pid: int) -> str:
-    """One letter, as proc(5) has it; nothing for a process that is not there."""
-    try:
-        _, _, after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return after_name.split()[0]
