@@ -145,7 +145,8 @@ def test_records_are_kept_as_long_as_they_are_needed(patience: float) -> None:
         (records.unused_record_seconds, UNUSED_RECORD_SECONDS),
     ):
         assert kept >= least
-        # Half may be over when a batch is first sent; it is sent again for so long, and the way takes time.
+        # Half may be over when a batch is first sent, as test_doubt.py has it; it is sent again for so long,
+        # and the way takes time.
         assert kept / 2 + patience + patience <= kept
 
 
