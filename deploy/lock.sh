@@ -122,7 +122,7 @@ check_lock() {
 release_lock() {
   if [ -z "$renewer" ]; then return; fi
   exec 9>&-
-  wait "$renewer" 2>/dev/null || true
+  stop_process "$renewer"
   renewer=''
   if ! peek_lease || ! is_ours; then return; fi
   printf '{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":"%s"}}' "$lock_version" >"$work/options"

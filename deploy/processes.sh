@@ -16,17 +16,17 @@ run() {
 }
 
 # stop_process ID: end a child. «after:ID» is the one that was about to be started after that one. A TERM that comes
-# before its program begins is lost, so it is sent again; and one that does not end in ten seconds is killed.
+# before its program begins is lost, so it is sent again; and one that does not end in ten seconds is killed. No `wait`: a
+# signal in the moment in which a child ends may make Bash forget that it has ended, and wait for ever.
 stop_process() {
-  local id=$1 ticks
+  local id=$1 ticks signal=TERM
   case $id in '' | "after:${!-}") return ;; after:*) id=$! ;; esac
-  for ((ticks = 0; ticks < 500; ticks++)); do
-    kill -0 "$id" 2>/dev/null || break
-    if [ $((ticks % 50)) -eq 0 ]; then kill -TERM "$id" 2>/dev/null || true; fi
+  for ((ticks = 0; ticks < 550; ticks++)); do
+    kill -0 "$id" 2>/dev/null || return 0
+    if [ "$ticks" -eq 500 ]; then signal=KILL; fi
+    if [ $((ticks % 50)) -eq 0 ]; then kill "-$signal" "$id" 2>/dev/null || true; fi
     sleep 0.02
   done
-  if [ "$ticks" -eq 500 ]; then kill -KILL "$id" 2>/dev/null || true; fi
-  wait "$id" 2>/dev/null || true
 }
 
 on_bug() {

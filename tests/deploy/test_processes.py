@@ -162,6 +162,12 @@ def test_a_child_that_never_hears_is_killed(shell: Shell) -> None:
     assert "No such process" in done.stderr, done
 
 
+def test_a_child_that_has_ended_is_not_waited_for(shell: Shell) -> None:
+    """A signal in that moment may have made Bash forget it: a deploy that got Ctrl-C waited for ever."""
+    done = shell.run('wait() { echo waited; }; sleep 60 & stop_process "$!"', *FILES)
+    assert (done.status, done.stdout) == (0, ""), done
+
+
 def test_nothing_is_ended_in_place_of_a_child_that_was_not_started(shell: Shell) -> None:
     assert shell.says('sleep 5 & stop_process "after:$!"; kill -0 "$!" && echo runs; kill "$!"') == "runs"
 
