@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.cluster import ROOT
 from tests.faults.deploy.conftest import MakeDeployment, fault
-from tests.faults.deploy.deployment import Deployment
+from tests.faults.deploy.deployment import Deployment, State
 from tests.service import eventually
 
 
@@ -28,12 +28,17 @@ def test_status_and_history_name_what_was_verified(installed: Deployment) -> Non
 def test_the_plan_shows_what_would_change_and_writes_nothing(installed: Deployment, tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("settings: {COUNTER_KEY: other}\nredis: {port: 6379}\n")
-    before = installed.project.kubectl("get", "all,configmaps,secrets,leases", "-o", "name")
+
+    def there() -> tuple[State, str]:
+        kinds = "services,horizontalpodautoscalers,configmaps,secrets,leases"
+        return installed.state(), installed.project.kubectl("get", kinds, "-o", "name")
+
+    before = there()
     planned = installed.run("6.1.0", "--plan", "--values", str(values))
     assert planned.process.returncode == 20, planned.output
     assert re.search(r'^\+ +value: "?other"?$', planned.output, re.MULTILINE), planned.output
     assert "known after the build" in planned.output
-    assert installed.project.kubectl("get", "all,configmaps,secrets,leases", "-o", "name") == before
+    assert there() == before
 
 
 def test_output_for_github_actions(installed: Deployment) -> None:
