@@ -80,10 +80,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{ include "visits.objectLabels" . }}
 {{- end }}
 
-{{/* An object's metadata.annotations, if any: (list $ its-own). What is given for every object yields. */}}
+{{/* An object's metadata.annotations, if any: (list $ its-own …). The first to name one wins; what is given for every
+object yields to all. A map with nothing in it may be null. */}}
 {{- define "visits.annotations" -}}
-{{- $root := index . 0 }}
-{{- with merge (dict) (index . 1) ($root.Values.annotations | default dict) }}
+{{- $merged := dict }}
+{{- range append (rest .) (first .).Values.annotations }}
+{{- $merged = merge $merged (. | default dict) }}
+{{- end }}
+{{- with $merged }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -66,6 +66,8 @@ def configure_logs(settings: Settings) -> None:
     # asyncio and Tornado tell at info what the access log says already.
     for name in ("asyncio", "tornado.general", "tornado.access"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # At warning it quotes what is wrong in a tracestate, which is whatever a client sends.
+    logging.getLogger("opentelemetry.trace.span").setLevel(max(logging.ERROR, root.level))
     # A line that cannot be formatted or written: Python would print its arguments.
     logging.raiseExceptions = False
     sys.excepthook = _log_uncaught

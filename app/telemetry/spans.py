@@ -6,7 +6,6 @@ of a busy service have none, and the SDK takes several times as long to find tha
 
 import asyncio
 import contextlib
-import logging
 import random
 import re
 import threading
@@ -76,8 +75,6 @@ class Tracing:
         self._settings = settings
         self._follows_parent = sampling.follows_parent
         self._bound = round(sampling.ratio * TRACE_IDS)
-        # It quotes what is wrong in a tracestate, which is whatever a client sends.
-        logging.getLogger(TraceState.__module__).setLevel(logging.ERROR)
         self._processor = BatchSpanProcessor(OTLPSpanExporter())
         resource = _resource(settings)
         own = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
