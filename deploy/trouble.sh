@@ -12,7 +12,7 @@ pull_is_hopeless='not found|manifest unknown|denied|unauthorized|does not exist|
 
 # A new pod that waits, one whose container was restarted; the kinds of trouble, and when each began (SECONDS).
 waiting_pod='' restarted_pod='' suspects=' '
-declare -A since=()
+declare -A since=() node_is_coming=()
 
 # suspect KIND SECONDS WHAT: trouble that counts when it has lasted for so long.
 suspect() {
@@ -45,8 +45,9 @@ judge_pod() {
     waiting_pod=$1
     seconds=$unschedulable_seconds
     # The cluster autoscaler says TriggeredScaleUp, Karpenter says Nominated.
-    if [[ $(events_of "$1" '{.items[*].reason}') =~ TriggeredScaleUp|Nominated ]]; then seconds=$scaling_up_seconds; fi
-    suspect unschedulable "$seconds" "pod $1: no node can take it: $3"
+    if [[ $(events_of "$1" '{.items[*].reason}') =~ TriggeredScaleUp|Nominated ]]; then node_is_coming[$1]=yes; fi
+    if [ -n "${node_is_coming[$1]-}" ]; then seconds=$scaling_up_seconds; fi
+    suspect "unschedulable/$1" "$seconds" "pod $1: no node can take it: $3"
   fi
 }
 

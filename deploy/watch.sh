@@ -5,7 +5,7 @@ rollout_fault='' status_line_seconds=5
 # await_rollout deployment|statefulset RELEASE [LEAST]: succeeds when all pods are new and available, or LEAST of them
 # where the cluster had room for no more before. Otherwise rollout_fault says why not.
 await_rollout() {
-  local kind=$1 release=$2 least=${3-} deadline=$((SECONDS + timeout)) shown='' shown_at=$SECONDS line seen
+  local kind=$1 release=$2 least=${3-} deadline=$((SECONDS + timeout)) shown='' shown_at=$SECONDS line seen first_wanted=''
   rollout_fault='' since=()
   while :; do
     line='' seen=''
@@ -21,8 +21,11 @@ await_rollout() {
       shown=$line shown_at=$SECONDS
     fi
     if [ -n "$seen" ] && rollout_is_complete "$least"; then return 0; fi
-    # Where there was no room before, a pod waits as it did, and the Deployment keeps what it cannot replace.
-    if [ -n "$least" ] && [ "$updated" = "$wanted" ] && [ "$available" -ge "$least" ]; then
+    if [ -n "$seen" ] && [ "$seen_generation" -ge "$generation" ]; then first_wanted=${first_wanted:-$wanted}; fi
+    # Where there was no room before, a pod waits as it did, and the Deployment keeps what it cannot replace. Where all
+    # are new, and as many serve as were wanted at first, the autoscaler has asked for more than there is room for.
+    if [ "$updated" = "$wanted" ] && [ -n "$least$first_wanted" ] && [ "$available" -ge "${least:-$first_wanted}" ] &&
+      { [ -n "$least" ] || [ "$total" = "$wanted" ]; }; then
       case $rollout_fault in *'no node can take it'*) rollout_fault='' && return 0 ;; esac
     fi
     if [ -n "$rollout_fault" ]; then return 1; fi
@@ -56,8 +59,9 @@ observe() {
   generation='' new_pods='' waiting_pod='' restarted_pod='' suspects=' '
   while IFS='|' read -r -u 4 object name object_generation observed replicas all new ready least revision hash \
     revision_hash current update failure unschedulable restarts waiting; do
-    case $object in
-      Deployment | StatefulSet)
+    # Beside it there may be others with its label, a worker say.
+    case $object/$name in
+      Deployment/"$2" | StatefulSet/"$2")
         generation=$object_generation seen_generation=${observed:-0} rollout_revision=$revision
         wanted=${replicas:-1} total=${all:-0} updated=${new:-0} available=${ready:-0}
         if [ "$object" = StatefulSet ]; then
@@ -68,9 +72,9 @@ observe() {
         if [ "$seen_generation" -ge "$generation" ] && [ -n "$failure" ]; then suspect quota "$suspect_seconds" "$failure"; fi
         ;;
       # A new Deployment begins with one replica; the autoscaler brings it to its least number a moment later.
-      HorizontalPodAutoscaler) if [ "$wanted" -lt "$least" ]; then wanted=$least; fi ;;
-      ReplicaSet) if [ "$revision" = "$rollout_revision" ]; then new_pods=$hash; fi ;;
-      Pod)
+      HorizontalPodAutoscaler/"$2") if [ "$wanted" -lt "$least" ]; then wanted=$least; fi ;;
+      ReplicaSet/"$2-$hash") if [ "$revision" = "$rollout_revision" ]; then new_pods=$hash; fi ;;
+      Pod/*)
         # Until the controller has seen the change, what it calls new is the version before.
         if [ -n "$generation" ] && [ "$seen_generation" -ge "$generation" ] &&
           [ -n "$new_pods" ] && [ "$hash$revision_hash" = "$new_pods" ]; then
@@ -91,7 +95,7 @@ room_before='' pods_before=''
 note_room() {
   local ask=must
   since=() new_pods=''
-  if observe deployment "$project" && [ -n "${since[unschedulable]-}" ] && [ "$available" -gt 0 ] && [ "$available" -lt "$wanted" ]; then
+  if observe deployment "$project" && [[ $suspects == *unschedulable/* ]] && [ "$available" -gt 0 ] && [ "$available" -lt "$wanted" ]; then
     room_before=$available
     warn "the cluster has room for $available of $wanted pods: more will not be waited for"
   fi

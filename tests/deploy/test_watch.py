@@ -88,6 +88,49 @@ def test_a_node_that_is_being_added_is_waited_for(reason: str, shell: Shell) -> 
     assert "no node" in observed(shell, (100, lines), (280, lines), reasons=reasons)
 
 
+def test_each_pod_waits_for_a_node_by_its_own_clock(shell: Shell) -> None:
+    """One that has just come has no such event yet, while another waits for long."""
+    first, second = (pod(name, "new", unschedulable="0/3 nodes") for name in ("a", "b"))
+    lines = deployment() + SETS + first
+    events: dict[str, str | list[str | Reply]] = {"get pod a": "uid-a", "get pod b": "uid-b"}
+    events |= {"uid=uid-a": "FailedScheduling TriggeredScaleUp", "uid=uid-b": "FailedScheduling"}
+    shell.stub("kubectl", {**events, "get": [lines, lines + second]})
+    moments = "unset SECONDS\nfor SECONDS in 100 135; do observe deployment shop; done"
+    assert shell.says(f'since=()\n{moments}\necho "$rollout_fault"', *FILES) == ""
+
+
+def test_a_node_that_was_announced_is_not_forgotten(shell: Shell) -> None:
+    """One answer of a busy API server that does not come must not end a rollout."""
+    lines = deployment() + SETS + SUSPECTS["no node"][0]
+    events: list[str | Reply] = ["TriggeredScaleUp", failure("Error from server (TooManyRequests): again")]
+    shell.stub("kubectl", {"get pod ": "uid", "uid=uid": events, "get": lines})
+    moments = "unset SECONDS\nfor SECONDS in 100 140; do observe deployment shop; done"
+    assert shell.says(f'since=()\n{moments}\necho "$rollout_fault"', *FILES) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"replicas": 5, "all": 5, "updated": 5, "available": 4}, "complete"),
+        ({"replicas": 5, "all": 5, "updated": 5, "available": 2}, "pod p: no node"),
+        # One of the version before serves on, in place of the new one that waits.
+        ({"replicas": 3, "all": 4, "updated": 3, "available": 3}, "pod p: no node"),
+    ],
+    ids=["more than at first", "fewer than at first", "an old pod"],
+)
+def test_more_pods_than_there_is_room_for_are_not_the_versions_fault(
+    fields: dict[str, object], said: str, shell: Shell
+) -> None:
+    """The autoscaler raises the number during the rollout."""
+    scaler = line("HorizontalPodAutoscaler", "shop", least=3)
+    waits = scaler + SETS + SUSPECTS["no node"][0]
+    moments: list[str | Reply] = [deployment(updated=1) + scaler + SETS, deployment(**fields) + waits]
+    shell.no_sleep()
+    shell.stub("kubectl", {"get pod ": "uid", "get events": "", "get": moments})
+    awaited = 'await_rollout deployment shop "" && echo complete || echo "$rollout_fault"'
+    assert shell.says(f"unschedulable_seconds=0\n{awaited}", *FILES).startswith(said)
+
+
 @pytest.mark.parametrize(
     ("least", "said"),
     [("2", "complete"), ("3", "pod p: no node can take it: 0/3 nodes"), ("", "pod p: no node")],
@@ -201,6 +244,18 @@ def test_it_is_awaited_until_it_is_complete(shell: Shell) -> None:
     away = failure("Unable to connect to the server: EOF")
     assert awaited(shell, [deployment(observed=4), away, deployment(updated=1), deployment()]) == (0, "")
     assert len(shell.calls("kubectl")) == 4
+
+
+def test_others_with_the_releases_label_are_not_the_service(shell: Shell) -> None:
+    """A worker of the team, with an autoscaler of its own, that is complete while the service is not."""
+    worker = deployment().replace("|shop|", "|shop-worker|") + line(
+        "HorizontalPodAutoscaler", "shop-worker", least=9
+    )
+    worker += line("ReplicaSet", "shop-worker-young", revision=2, hash="young")
+    crashing = pod("shop-worker-young-1", "young", CRASHING)
+    lines = deployment(updated=1, all=4) + worker + SETS + worker + crashing
+    call = 'rollout_is_complete || echo "$updated of $wanted, $new_pods$rollout_fault"'
+    assert numbers(shell, lines, call) == "1 of 3, new"
 
 
 def test_credentials_that_expired_end_the_wait_at_once(shell: Shell) -> None:
