@@ -78,9 +78,10 @@ difference_or_refusal() {
 
 # upgrade_release RELEASE CHART VALUES...: again when the API server was away, which leaves the release pending.
 upgrade_release() {
-  local release=$1 chart=$2 tries
-  # Helm compares with the newest revision that it calls deployed.
-  keep_replicas "$release" "$work/$release.yaml" "$(newest_of "$release" deployed)"
+  local release=$1 chart=$2 tries compared
+  # Helm compares with the newest revision that it calls deployed; a rollback that it failed leaves none.
+  compared=$(newest_of "$release" deployed)
+  keep_replicas "$release" "$work/$release.yaml" "${compared:-${newest[$release]}}"
   for tries in 3 2 1; do
     if try_once "${helm[@]}" upgrade --install "$release" "$chart" ${helm_apply[@]+"${helm_apply[@]}"} \
       --history-max "$(history_limit "$release")" \

@@ -25,6 +25,8 @@ restore_release() {
     note_room
     deployed_value digest "$target" image digest
     deployed_value host "$target" ingress host
+    # How another host answered before says nothing of this one.
+    if [ "$host" != "$base_url" ]; then entrance_was_good=''; fi
   fi
   check_lock
   begin_change "$release"
@@ -61,13 +63,22 @@ mark_copy() {
 # --rollback: to the verified revision before the one that runs, or to the one that --rollback-to names. One that was
 # rolled back to and not verified is a rollback that ended half-way: it is finished.
 rollback_service() {
-  local target=$rollback_revision
+  local target=$rollback_revision revision
   check_nobody_paused_it
   read_revisions "$project"
   if [ -z "$target" ] && [ -n "${newest[$project]}" ] && [ "${newest[$project]}" != "$(last_verified "$project")" ]; then
     must_helm history "$project" --max 1 -o json
     target=$(sed -n 's/.*"description": *"Rollback to \([0-9]*\)".*/\1/p' <<<"$reply")
     [[ " ${verified[$project]} " == *" ${target:-none} "* ]] || target=''
+    # Helm's words for a rollback that it failed itself do not say where to, but what it had to apply does.
+    if [[ $reply == *'"Rollback \"'* ]]; then
+      target="that the failed rollback, revision ${newest[$project]}, went to"
+      deployed_manifest "$project" "${newest[$project]}"
+      for revision in ${verified[$project]}; do
+        deployed_manifest "$project" "$revision"
+        if cmp -s "$work/$project.$revision.yaml" "$work/$project.${newest[$project]}.yaml"; then target=$revision; fi
+      done
+    fi
   fi
   if [ -z "$target" ]; then target=$(verified_before "$project"); fi
   [[ " ${verified[$project]} " == *" ${target:-none} "* ]] ||

@@ -73,6 +73,13 @@ def test_what_was_changed_by_hand_is_applied_again(shell: Shell) -> None:
     assert done.stdout == "5 shop copies 4\n", done
 
 
+def test_helm_compares_with_the_newest_where_it_calls_none_deployed(shell: Shell) -> None:
+    """After a rollback that it failed itself."""
+    keep = 'keep_replicas() { echo "keep $3"; }'
+    done = applied(shell, APPLIED, history="4 d superseded\n5 e failed\n", before=keep)
+    assert done.stdout.splitlines()[0] == "keep 5", done
+
+
 def test_helm_compares_with_what_it_calls_deployed(shell: Shell) -> None:
     keep = 'keep_replicas() { echo "keep $3"; }'
     done = applied(shell, APPLIED, history="4 d deployed\n5 e failed\n", before=keep)

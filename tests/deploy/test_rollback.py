@@ -24,6 +24,7 @@ def rolled_back(
     entries: str | list[str | Reply],
     paused: object = "false/3",
     described: object = "Upgrade complete",
+    manifests: dict[str, str] | None = None,
     **more: object,
 ) -> Done:
     shell.stub(
@@ -39,7 +40,10 @@ def rolled_back(
     revisions = {f"get values shop --revision {one}": VALUES.format(one) for one in (1, 2, 3)}
     newest = f'[{{"revision":3,"status":"deployed","description":"{described}"}}]\n'
     manifest = "kind: Deployment\n  replicas: 3\n"
-    shell.stub("helm", {**revisions, "get manifest": manifest, "history": newest, "rollback": ""})
+    shell.stub(
+        "helm",
+        {**revisions, **(manifests or {}), "get manifest": manifest, "history": newest, "rollback": ""},
+    )
     variables = {"lock_identity": "me", "redis_release": "shop-redis", "base_url": "new.test", **more}
     return shell.run(f"{PARTS}\n{call}", *FILES, **variables)
 
@@ -164,6 +168,33 @@ def test_a_rollback_that_ended_half_way_is_finished(described: str, target: str,
     done = rolled_back(shell, "rollback_service", VERIFIED, "1/a 2/b", described=described)
     assert done.status == 0, done
     assert [call.split()[2] for call in shell.calls("helm", "rollback")] == [target]
+
+
+@pytest.mark.parametrize(
+    ("applied", "target"), [("one", ["1"]), ("two", ["2"]), ("none of them", [])], ids=["1", "2", "neither"]
+)
+def test_a_rollback_that_helm_failed_is_finished(applied: str, target: list[str], shell: Shell) -> None:
+    """Its description is then the failure, and no longer where to; what it was to apply says it."""
+    failed = 'Rollback \\"shop\\" failed: failed calling webhook'
+    manifests = {f"get manifest shop --revision {n}": one for n, one in enumerate(["one", "two", applied], 1)}
+    done = rolled_back(shell, "rollback_service", FAILED, "1/a 2/b", described=failed, manifests=manifests)
+    assert [call.split()[2] for call in shell.calls("helm", "rollback")] == target, done
+    if not target:
+        assert done.status == 10
+        assert (
+            "has no verified revision that the failed rollback, revision 3, went to (verified: 1 2"
+            in done.stderr
+        )
+
+
+def test_another_host_is_not_measured_by_how_this_one_answered(shell: Shell) -> None:
+    history: list[str | Reply] = [VERIFIED, VERIFIED + "4 d deployed\n"]
+    seen = 'smoke_test() { echo "smoke $1 was <$entrance_was_good>"; }; entrance_was_good=yes'
+    call = f"{seen}; restore_release shop"
+    here = rolled_back(shell, f"read_revisions shop; {call} 1", history, "1/a 2/b", base_url="host-1.test")
+    assert "smoke host-1.test was <yes>" in here.stdout, here
+    there = rolled_back(shell, f"read_revisions shop; {call} 2", history, "1/a 2/b", base_url="host-1.test")
+    assert "smoke host-2.test was <>" in there.stdout, there
 
 
 @pytest.mark.parametrize(("entries", "asked"), [("3/c", ""), ("", ""), ("1/a 3/c", "2"), ("1/a 3/c", "9")])

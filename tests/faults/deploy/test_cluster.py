@@ -230,3 +230,17 @@ def test_a_webhook_is_away_for_the_release(installed: Deployment) -> None:
     assert int(installed.revision().split()[0]) <= before + 2
     with fault("the deploy after the webhook came back", installed, 0) as line:
         line.run = installed.run("15.4.1", "--no-candidate")
+
+
+def test_a_webhook_is_away_for_a_rollback(installed: Deployment) -> None:
+    """Helm keeps of it why it failed, and no longer where to: the same command finishes it all the same."""
+    name = installed.project.name
+    for tag in ["15.5.0", "15.5.1"]:
+        installed.deploys(tag, "--no-candidate")
+    with webhook_away(installed, "apps", "deployments"):
+        line_name = "admission webhook away, --rollback"
+        with fault(line_name, installed, 10, UNANSWERED, changes_nothing=False) as line:
+            line.run = installed.run_script(name, "--rollback")
+    with fault("--rollback after the webhook came back", installed, 0, ":15.5.0 serves") as line:
+        line.run = installed.run_script(name, "--rollback")
+    assert installed.project.get("/version").json["version"] == "15.5.0"
