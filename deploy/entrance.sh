@@ -14,7 +14,8 @@ find_entrance() {
   read_entrances "$host"
   entrance_is_service='' untrusted_fault=''
   if [ "$public_scheme" = https ]; then given=${ingress_address##*,}; fi
-  if [ "$entrance_kind" != none ]; then addresses+=("$(with_port "$host" "$public_scheme")"); fi
+  # Whatever answers there, it is not asked to serve this.
+  if [ "$entrance_kind" = none ]; then given=''; else addresses+=("$(with_port "$host" "$public_scheme")"); fi
   for candidate in ${given:+"$given"} ${addresses[@]+"${addresses[@]}"}; do
     # A redirect that led nowhere may have changed it.
     scheme=$public_scheme

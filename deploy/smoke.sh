@@ -48,7 +48,7 @@ smoke_test() {
     fi
     if [ -n "$untrusted_fault" ] && [ "$environment" = prod ] && [ "$conduct" != serving ]; then
       status=2 smoke_fault=$untrusted_fault
-    elif [ -n "$entrance_is_service" ] && [ "$entrance_was_good" != no ] && [ -n "$entrance_was_good$route_fault" ]; then
+    elif [[ -n $entrance_is_service && $entrance_kind != none && $entrance_was_good != no && -n $entrance_was_good$route_fault ]]; then
       status=2 smoke_fault="no entrance answers${entrance_was_good:+, and one did before the change}"
     else
       ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}" &&

@@ -175,6 +175,8 @@ def test_what_the_chart_says_of_tls_counts(shell: Shell) -> None:
 
 def test_without_an_entrance_the_service_is_asked(shell: Shell) -> None:
     assert found(shell, told="none|http") == "http --connect-to ::127.0.0.1:4321 yes"
+    # Whatever answers there is not asked to serve it.
+    assert found(shell, told="none|http", ingress_address="192.0.2.9:80").endswith(" yes")
     done = shell.run("trap stop_forward EXIT; find_entrance shop.test", *FILES, ingress_address="")
     assert "the values ask for no entrance" in done.stderr
     assert "no entrance answers" not in done.stderr

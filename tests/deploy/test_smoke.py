@@ -51,6 +51,17 @@ def test_where_nothing_changed_the_way_is_looked_for_once(shell: Shell) -> None:
     assert [line.split()[-1] for line in lost.stdout.splitlines()[:2]] == ["--known", "--there"]
 
 
+def test_an_entrance_that_was_switched_off_is_not_missed(shell: Shell) -> None:
+    """It answered before the change; the values no longer ask for one."""
+    service = (
+        "find_entrance() { entrance_is_service=yes; }; changes=(shop) entrance_was_good=yes smoke_seconds=1"
+    )
+    assert ended(shell, f"{service}; entrance_kind=none") == "0 1 "
+    assert ended(shell, f"{service}; entrance_kind=ingress").startswith(
+        "1 0 no entrance answers, and one did"
+    )
+
+
 def test_a_wrong_answer_ends_it_at_once(shell: Shell) -> None:
     assert ended(shell, "bad_times=9") == "1 1 GET /: answer 1 was wrong"
 

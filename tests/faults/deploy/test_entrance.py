@@ -117,3 +117,15 @@ def test_an_untrusted_certificate_in_prod(make_deployment: MakeDeployment, tmp_p
             line.run = prod.run("1.0.1", *options, *through[untrusted.server_port], environment="prod")
     assert "nothing was changed" in line.run.output
     assert prod.state() == state
+
+
+def test_the_entrance_is_switched_off(installed: Deployment, tmp_path: Path) -> None:
+    """Nobody misses what is no longer asked for, and what answers there is not asked to serve it."""
+    off = values_file(tmp_path, {"ingress": {"enabled": False}})
+    asked = installed.project.get("/version").json["version"]
+    says = "the values ask for no entrance"
+    with fault_without_visitors("the Ingress is switched off", installed, 0, says) as line:
+        line.run = installed.run("12.3.0", "--no-candidate", "--values", str(off))
+    with fault_without_visitors("--rollback brings the Ingress back", installed, 0) as line:
+        line.run = installed.run_script(installed.project.name, "--rollback")
+    assert installed.project.get("/version").json["version"] == asked
