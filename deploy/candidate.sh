@@ -5,7 +5,6 @@ candidate_seconds=${DEPLOY_CANDIDATE_SECONDS:-120} candidate_made='' candidate_s
 
 test_candidate() {
   render_service "$asked_digest"
-  check_lock
   remove_candidate
   if ! candidate_is_wanted; then return; fi
   make_candidate
@@ -84,9 +83,10 @@ no_room() {
 # only one of its name. It still drains, and the keys that it counted under stay for the next.
 end_candidate=(delete pod --ignore-not-found --wait=false --grace-period=0 --force)
 
-# remove_candidate: also one that a killed deploy left.
+# remove_candidate: also one that a killed deploy left. Whoever took the lock meanwhile has one of the same name.
 remove_candidate() {
   stop_forward
+  check_lock
   must_ask get pod "$project-candidate" --ignore-not-found -o name
   if [ -z "$reply" ]; then return 0; fi
   must_ask "${end_candidate[@]}" "$project-candidate"
@@ -95,6 +95,7 @@ remove_candidate() {
 
 # leave_no_candidate: however the deploy ends.
 leave_no_candidate() {
+  if [ -z "$candidate_made$candidate_secret_made" ] || ! peek_lease || ! is_ours; then return; fi
   [ -z "$candidate_secret_made" ] || "${kubectl[@]}" delete externalsecrets.external-secrets.io "$project-candidate" --wait=false >/dev/null 2>&1 || true
   [ -z "$candidate_made" ] || "${kubectl[@]}" "${end_candidate[@]}" "$project-candidate" >/dev/null 2>&1 || true
 }

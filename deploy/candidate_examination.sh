@@ -41,7 +41,7 @@ await_candidate() {
   local deadline=$((SECONDS + $2))
   while check_candidate && [ -z "${!1}" ]; do
     # The time until it has a node is not its own; judge_pod bounds that.
-    if [ -n "${since[unschedulable]-}" ]; then deadline=$((SECONDS + $2)); fi
+    if [[ $suspects == *unschedulable/* ]]; then deadline=$((SECONDS + $2)); fi
     if [ "$SECONDS" -ge "$deadline" ]; then candidate_failed 8 "$3 after $2 s$(last_warning)"; fi
     run sleep 0.2
   done
@@ -68,6 +68,7 @@ examine_candidate() {
 examine_drain() {
   local began=$SECONDS tries
   if [ "${drain_delay:-0}" -lt 4 ]; then return; fi
+  check_lock
   must_ask delete pod "$project-candidate" --wait=false
   while ask_candidate "$readiness_path" && [ "${reply##* }" = 200 ] && [ $((SECONDS - began)) -lt 4 ]; do run sleep 0.1; done
   for tries in 2 1; do
@@ -75,13 +76,13 @@ examine_drain() {
     # The way there may have broken.
     [ "$tries" -eq 1 ] || start_forward "$namespace" "pod/$project-candidate" http || true
   done
-  [ $((SECONDS - began + 1)) -ge "$drain_delay" ] ||
+  [ $((SECONDS - began + 1)) -ge "$drain_delay" ] || { [ -z "$forward_address" ] && is_unreachable; } ||
     candidate_failed 9 "told to end, it answers no more, while visitors are still sent to it for up to $drain_delay s (settings.DRAIN_DELAY)"
   note "whether it serves on when told to end was not seen in time"
 }
 
-# ask_candidate PATH: into `reply`, what it says and the status.
-ask_candidate() { ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url$1"; }
+# ask_candidate PATH: into `reply`, what it says and the status. Without a way to it, curl would ask who serves.
+ask_candidate() { [ -n "$forward_address" ] && ask_visitor --connect-to "::$forward_address" --write-out ' %{http_code}' "http://$base_url$1"; }
 
 # await_ready_candidate: a new port-forward, through which it says that it is ready.
 await_ready_candidate() {

@@ -20,10 +20,7 @@ save_evidence() {
   saved history.txt "${helm[@]}" history "$release"
   try_once "${kubectl[@]}" get pods -l "app.kubernetes.io/instance=$release" -o name || true
   for pod in $reply; do
-    if [ "$SECONDS" -ge "$until" ]; then
-      warn "saving no more: it took $evidence_seconds s already"
-      break
-    fi
+    if [ "$SECONDS" -ge "$until" ]; then warn "saving no more: it took $evidence_seconds s already" && break; fi
     saved "logs-${pod#pod/}.txt" "${kubectl[@]}" logs "$pod" --all-containers --tail 500
     saved "logs-${pod#pod/}-previous.txt" "${kubectl[@]}" logs "$pod" --all-containers --tail 500 --previous
   done

@@ -20,6 +20,8 @@ function number_at(word,   before, rest) {
 {
   status = $NF
   body = substr($0, 1, length($0) - length(status) - 1)
+  # An entrance may send hints before the answer (RFC 8297).
+  while (body ~ /^HTTP\/[0-9.]+ 1/ && (blank = index(body, "\r\n\r\n"))) body = substr(body, blank + 4)
   blank = index(body, "\r\n\r\n")
   head = tolower(substr(body, 1, blank))
   body = substr(body, blank ? blank + 4 : 1)

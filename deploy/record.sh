@@ -61,8 +61,7 @@ read_record() { must_ask get configmap "$project-deploy" --ignore-not-found -o j
 
 # write_record KEY VALUE...: as of json_object; a value that is null goes.
 write_record() {
-  local patch
-  patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":$(json_object "$@")}")
+  local patch=(patch configmap "$project-deploy" --type merge -p "{\"data\":$(json_object "$@")}")
   if try_ask "${patch[@]}"; then return; fi
   grep -q NotFound "$work/error" || fail_asking
   # A first try whose reply was lost made it already.

@@ -18,8 +18,7 @@ forget_replicas() {
   if ! base64 -d <"$work/reply" | base64 -d | gzip -d | sed $'s/\\\\n/&\\\n/g' |
     awk '/^---/ { kind = "" } /^kind: / { kind = $2 } kind != "Deployment\\n" || !/^  replicas: /' | tr -d '\n' >"$work/record" ||
     ! grep -q '"manifest":"' "$work/record"; then
-    warn "Helm's record $1 cannot be read: until the autoscaler acts there may be one pod"
-    return 0
+    warn "Helm's record $1 cannot be read: until the autoscaler acts there may be one pod" && return
   fi
   printf '{"data":{"release":"%s"}}' "$(gzip -c "$work/record" | base64 | tr -d '\n' | base64 | tr -d '\n')" >"$work/patch"
   must_ask patch secret "$1" --type merge --patch-file "$work/patch" -o name

@@ -17,8 +17,7 @@ prepare_secrets() {
       "create it${secret_keys:+ with the key ${secret_keys// /, }}, then run the same command again"
     check_lock
     generate_secret
-    note "secret $secret_name generated"
-    return
+    note "secret $secret_name generated" && return
   fi
   for key in $secret_keys; do
     [[ $reply == *" $key "* ]] ||

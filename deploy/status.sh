@@ -22,10 +22,7 @@ status_of_release() {
   local key kind
   key=$(record_key "$1") kind=$(kind_of "$1")
   read_revisions "$1"
-  if [ -z "${newest[$1]}" ]; then
-    fact "$1" "not installed"
-    return
-  fi
+  if [ -z "${newest[$1]}" ]; then fact "$1" "not installed" && return; fi
   fact "$1" "revision ${newest[$1]} (${newest_status[$1]}), verified: ${verified[$1]:-none}" \
     "#${key}_revision" "${newest[$1]}" "${key}_state" "${newest_status[$1]}" "#${key}_verified" "[${verified[$1]// /,}]"
   if observe "$kind" "$1"; then

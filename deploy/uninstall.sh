@@ -15,10 +15,7 @@ uninstall_releases() {
   local release
   for release in "$project" "$redis_release"; do
     read_revisions "$release"
-    if [ -z "${newest[$release]}" ]; then
-      note "$release is not installed"
-      continue
-    fi
+    if [ -z "${newest[$release]}" ]; then note "$release is not installed" && continue; fi
     check_lock
     changing=$release
     uninstall_release "$release" || fail 10 "helm could not uninstall $release: $(last_words 3)" "run the same command again"
@@ -47,10 +44,7 @@ delete_data() {
   must_ask delete secrets -l "deploy/project=$project" --ignore-not-found
   note "deleted the volume and the password of Redis"
   foreign=$(inhabitants)
-  if [ -n "$foreign" ]; then
-    note "kept the namespace $namespace: it holds ${foreign%%$'\n'*}"
-    return
-  fi
+  if [ -n "$foreign" ]; then note "kept the namespace $namespace: it holds ${foreign%%$'\n'*}" && return; fi
   release_lock
   must_ask delete namespace "$namespace" --wait=false
   note "the namespace $namespace is being deleted"

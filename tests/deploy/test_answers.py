@@ -106,6 +106,13 @@ GOOD = {
     "any body": (answers("\n"), ".", "alone", "", ""),
     "an older version, and a page that it lacks": (answers(("no", 404)), "^ok", "serving", "", ""),
     "an older version that counts otherwise": (counted(5, 5), COUNT, "serving", "9", "9"),
+    "hints before the answer": (
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </static/style.css>\r\n\r\n" * 2) + answers('{"counter": 7}'),
+        '^[{]"counter": *COUNT',
+        "alone",
+        "6",
+        "7",
+    ),
     "an older version's digest": (
         answers('"image_digest": "sha256:ab"'),
         '"image_digest": *"sha256:ab"',

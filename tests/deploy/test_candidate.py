@@ -50,7 +50,7 @@ def test_pods_that_serve_are_protected_without_a_record_too(
     assert shell.says("candidate_is_wanted && echo yes || echo no", *FILES) == wanted
 
 
-EXAMINED = """check_lock() { echo lock; }; remove_candidate() { echo remove; }; candidate_is_wanted() { :; }
+EXAMINED = """remove_candidate() { echo remove; }; candidate_is_wanted() { :; }
 make_candidate() { echo make; }; await_candidate() { echo "$1"; }; examine_candidate() { echo examine; }
 examine_drain() { echo drain; }; render_service() { :; }
 """
@@ -59,7 +59,7 @@ examine_drain() { echo drain; }; render_service() { :; }
 def test_the_way_of_a_candidate(shell: Shell) -> None:
     """It runs before it is asked; what the kubelet finds counts, too; and none is left, before and after."""
     said = shell.says(f"{EXAMINED}test_candidate", *FILES, asked_digest="")
-    way = ["lock", "remove", "make", "candidate_runs", "examine", "candidate_ready", "drain", "remove"]
+    way = ["remove", "make", "candidate_runs", "examine", "candidate_ready", "drain", "remove"]
     assert said.splitlines() == way
 
 
@@ -154,9 +154,21 @@ def test_an_account_that_is_not_the_releases_is_not_made(shell: Shell) -> None:
 
 @pytest.mark.parametrize(("made", "deletes"), [("yes", 1), ("", 0)])
 def test_a_candidate_goes_however_the_deploy_ends(made: str, deletes: int, shell: Shell) -> None:
-    shell.stub("kubectl", {"delete pod": failure("Unable to connect to the server: EOF")})
-    shell.says(f"candidate_made={made}; leave_no_candidate", *FILES)
+    shell.stub(
+        "kubectl", {"delete pod": failure("Unable to connect to the server: EOF"), "get lease": "5 me then"}
+    )
+    shell.says(f"candidate_made={made}; leave_no_candidate", *FILES, lock_identity="me")
     assert len(shell.calls("kubectl", "delete pod --ignore-not-found --wait=false")) == deletes
+
+
+@pytest.mark.parametrize("call", ["remove_candidate", "drain_delay=5; examine_drain", "leave_no_candidate"])
+def test_the_candidate_of_whoever_took_the_lock_stays(call: str, shell: Shell) -> None:
+    """A deploy that was cut off for a minute does not know yet that its lock is another's."""
+    taken = {"get lease": "6 another then", "get pod": "pod/shop-candidate", "delete": "", "get": ""}
+    shell.stub("kubectl", taken)
+    shell.run(f"candidate_made=yes candidate_secret_made=yes; {call}", *FILES, lock_identity="me")
+    assert shell.calls("kubectl", "get lease")
+    assert shell.calls("kubectl", "delete") == []
 
 
 def test_who_wants_none_needs_no_right_to_pods(shell: Shell) -> None:

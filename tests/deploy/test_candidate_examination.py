@@ -107,8 +107,11 @@ def test_redis_that_forbids_the_candidates_key_is_named(said: str, log: str, she
     assert "{<COUNTER_KEY>}:candidate" in done.stderr
 
 
+LEASE = {"get lease": "5 me then"}
+
+
 def told_to_end(shell: Shell, answers: list[str | Reply], more: str = ":", delay: int = 5) -> Done:
-    shell.stub("kubectl", {"delete pod": "", "logs": "", "get": "", "describe": ""})
+    shell.stub("kubectl", {**LEASE, "delete pod": "", "logs": "", "get": "", "describe": ""})
     shell.stub("curl", {"/readyz": ["ok 200", "draining 503"], "/version": answers})
     variables = {
         "readiness_path": "/readyz",
@@ -116,6 +119,7 @@ def told_to_end(shell: Shell, answers: list[str | Reply], more: str = ":", delay
         "redis_mode": "external",
         "drain_delay": delay,
         "slowest_answer": 2,
+        "lock_identity": "me",
     }
     call = f"start_forward() {{ :; }}; {more}; DEPLOY_EVIDENCE=$work; examine_drain"
     return shell.run(
@@ -165,3 +169,21 @@ def test_where_pods_end_without_delay_so_may_the_candidate(shell: Shell) -> None
 def test_a_version_that_speaks_of_authentication_is_not_spared(shell: Shell) -> None:
     shell.stub("kubectl", {"logs": "the authentication middleware is ready", "get": deployment()})
     assert shell.says("spare_it 503; echo blamed", *FILES) == "blamed"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ("error: unable to forward port because pod is not running. Current status=Succeeded", 9),
+        ("error: dial tcp 10.0.0.1:6443: connect: connection refused", 0),
+    ],
+    ids=["it has ended", "the API server is away"],
+)
+def test_the_version_before_does_not_answer_for_a_candidate_that_has_ended(
+    error: str, status: int, shell: Shell
+) -> None:
+    """Without a way to the candidate, curl would ask the host itself, where visitors are served."""
+    no_way = f"start_forward() {{ forward_address=''; echo '{error}' >$work/error; return 1; }}"
+    done = told_to_end(shell, [REFUSED, "{} 200"], no_way)
+    assert done.status == status, done
+    assert shell.calls("curl", "--connect-to :: ") == []

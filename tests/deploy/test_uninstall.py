@@ -87,10 +87,10 @@ def test_what_a_killed_deploy_took_from_a_store_goes_too(
     assert "externalsecrets.external-secrets.io" in deleted(shell)
 
 
-def test_the_lock_is_looked_at_before_each_of_both_releases(shell: Shell) -> None:
+def test_the_lock_is_looked_at_before_each_release_and_the_candidate(shell: Shell) -> None:
     """The first may take minutes."""
     assert uninstalled(shell, delete_data="no").status == 0
-    assert len(shell.calls("kubectl", "get lease")) == 2
+    assert len(shell.calls("kubectl", "get lease")) == 3
 
 
 def test_data_stays_unless_told_otherwise(shell: Shell) -> None:
