@@ -12,10 +12,13 @@ use_context() {
 }
 
 # What kubectl and Helm say when the API server cannot be reached, or asks to come again.
-unreachable='was refused|connection refused|connection reset by peer|i/o timeout|TLS handshake timeout|Client\.Timeout'
-unreachable+='|context deadline exceeded|client connection lost|GOAWAY|unexpected EOF|: EOF$|no route to host'
-unreachable+='|luster unreachable|getting credentials: exec|network is unreachable|no such host|Unable to connect|\(ServiceUnavailable\)|currently unable to handle'
-unreachable+='|\(TooManyRequests\)|Too many requests|\(Timeout\)|\(ServerTimeout\)|etcdserver:|apiserver not ready|has prevented the request|Bad ?Gateway|rpc error|failure in name resolution|server misbehaving|connection timed out'
+unreachable='use of closed network connection|\((ServiceUnavailable|TooManyRequests|Timeout|ServerTimeout)\)|rpc error'
+unreachable+='|unexpected EOF|(connection|operation) timed out|failure in name resolution|response in the time allotted'
+unreachable+='|context deadline exceeded|getting credentials: exec|currently unable to handle|has prevented the request'
+unreachable+='|(was|connection) refused|connection reset by peer|client connection lost|GOAWAY|stream error: stream ID'
+unreachable+='|TLS handshake timeout|network is unreachable|luster unreachable|[Tt]oo many requests|apiserver not ready'
+unreachable+='|Client\.Timeout|: EOF$|no route to host|host is down|no such host|Unable to connect|server misbehaving'
+unreachable+='|i/o timeout|broken pipe|etcdserver:|Bad ?Gateway'
 
 # is_unreachable: whether the last command failed over that. A webhook that is away is named like it, but it is
 # somebody else's, and asking again only adds failed revisions.

@@ -25,6 +25,14 @@ AWAY = [
     "error: Too many requests, please try again later.",
     "Error from server (Timeout): the server was unable to return a response in the time allotted",
     "Error: etcdserver: leader changed",
+    "Error: query: failed to query with labels: the server was unable to return a response in the time "
+    "allotted, but may still be processing the request (get secrets)",
+    "the server has received too many requests and has asked us to try again later (get secrets)",
+    "read tcp 10.0.0.2:1->10.0.0.1:6443: read: operation timed out",
+    "write tcp 10.0.0.2:1->10.0.0.1:6443: write: broken pipe",
+    "stream error: stream ID 5; INTERNAL_ERROR; received from peer",
+    "dial tcp 10.0.0.1:6443: connect: host is down",
+    "read tcp 10.0.0.2:1->10.0.0.1:6443: use of closed network connection",
 ]
 NOT_AWAY = [
     'error validating data: containers[0].readinessProbe.timeoutSeconds: Invalid value: "x"',
