@@ -24,19 +24,26 @@ build_image() {
   content_tag=${image_tag:0:100}-${id:0:12}
 }
 
+# git_here ARGUMENT...: in this checkout, whichever a git hook names. What it leaves running holds no descriptor of ours,
+# and it writes no index anew, which our umask would hide from others.
+git_here() {
+  env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE -u GIT_COMMON_DIR -u GIT_OBJECT_DIRECTORY git -C "$root" \
+    --no-optional-locks -c core.fsmonitor=false -c log.showSignature=false "$@" 3>&- 5>&- 9>&-
+}
+
 # The last commit that touched what the image holds: a commit to the docs alone must not roll the pods.
 find_commit() {
   local found
-  found=$(git -C "$root" log -1 --format='%H %cI %ct' -- "${image_content[@]}" 2>/dev/null || true)
+  found=$(git_here log -1 --format='%H %cI %ct' -- "${image_content[@]}" 2>/dev/null || true)
   if [ -z "$found" ]; then
     warn "no git commit found: /version will not say which"
     return
   fi
   read -r commit commit_time commit_seconds <<<"$found"
-  if [ "$(git -C "$root" rev-parse --is-shallow-repository)" = true ]; then
+  if [ "$(git_here rev-parse --is-shallow-repository)" = true ]; then
     warn "this is a shallow clone: /version may name a later commit than the content's, and pods roll for commits that changed nothing (git fetch --unshallow; in GitHub Actions fetch-depth: 0)"
   fi
-  if [ -n "$(git -C "$root" status --porcelain -- "${image_content[@]}")" ]; then
+  if [ -n "$(git_here status --porcelain -- "${image_content[@]}")" ]; then
     commit+=-dirty
     warn "the image holds uncommitted changes: /version says $commit"
   fi
@@ -46,7 +53,7 @@ content_checksum() {
   (
     cd "$root"
     printf '%s\n' "$image_name" "$image_tag" "$platform"
-    git log -1 --format=%H -- "${image_content[@]}" 2>/dev/null || true
+    git_here log -1 --format=%H -- "${image_content[@]}" 2>/dev/null || true
     find "${image_content[@]}" -type f ! -path '*/__pycache__/*' | sort | tr '\n' '\0' | xargs -0 cksum
   ) | cksum | tr ' ' -
 }

@@ -161,6 +161,65 @@ def test_a_commit_that_the_image_differs_from_is_told_apart(shell: Shell, tmp_pa
     assert f"the image holds uncommitted changes: /version says {commit}-dirty" in done.stderr
 
 
+def test_what_git_leaves_running_holds_nothing_of_the_deploy(shell: Shell) -> None:
+    """Neither the lock's pipe, whose end is the deploy's end, nor what the deploy writes to."""
+    look = 'for number in 3 5 9; do { : >&"$number"; } 2>/dev/null && echo "holds $number" >>"$HELD"; done'
+    shell.script("git", f"#!/bin/bash\n{look}\necho true 1 2\n")
+    held = shell.folder / "held"
+    call = f'export HELD={held}; exec 9>"$work/pipe"; content_checksum; find_commit'
+    shell.says(call, "image", **IMAGE)
+    assert not held.exists(), held.read_text()
+
+
+def test_git_starts_no_daemon_and_changes_nothing(shell: Shell) -> None:
+    """An index that is written anew under our umask cannot be read by others who share the checkout."""
+    shell.stub("git", {"": "true 1 2"})
+    shell.says("content_checksum; find_commit", "image", **IMAGE)
+    calls = shell.calls("git")
+    assert len(calls) == 4
+    for call in calls:
+        assert "-c core.fsmonitor=false" in call
+        assert "--no-optional-locks" in call
+
+
+def test_a_signature_that_git_shows_is_no_commit(shell: Shell, tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    committed(folder)
+    signs = "#!/bin/sh\ncat >/dev/null\nprintf '\\n[GNUPG:] SIG_CREATED D\\n' >&2\n"
+    signs += "printf -- '-----%s PGP SIGNATURE-----\\n' BEGIN END\n"
+    shell.script("gpg", signs)
+    configure = ["git", "-C", str(folder), "config"]
+    subprocess.run([*configure, "log.showSignature", "true"], check=True)
+    subprocess.run([*configure, "gpg.program", str(shell.bin / "gpg")], check=True)
+    author = ["-c", "user.name=me", "-c", "user.email=me@shop.test"]
+    signed = ["commit", "--quiet", "--amend", "--gpg-sign=me", "--message", "signed"]
+    subprocess.run(["git", "-C", str(folder), *author, *signed], check=True)
+    shell.script("gpg", "#!/bin/sh\necho 'gpg: Good signature' >&2\necho '[GNUPG:] GOODSIG 1 me'\n")
+    call = f'root={folder}; find_commit; echo "$commit $commit_seconds"'
+    assert re.fullmatch(r"[0-9a-f]{40} [0-9]+", shell.says(call, "image"))
+
+
+def test_a_hook_of_another_repository_does_not_name_the_commit(shell: Shell, tmp_path: Path) -> None:
+    """git tells its hooks, and what they start, of the repository that they are in."""
+    committed(tmp_path / "checkout")
+    committed(tmp_path / "other")
+    author = ["-c", "user.name=me", "-c", "user.email=me@shop.test"]
+    more = ["commit", "--quiet", "--amend", "--message", "another"]
+    subprocess.run(["git", "-C", str(tmp_path / "other"), *author, *more], check=True)
+    call = f'root={tmp_path}/checkout; find_commit; echo "$commit"; content_checksum'
+    before = shell.says(call, "image", **IMAGE)
+    hook = f"export GIT_DIR={tmp_path}/other/.git GIT_INDEX_FILE={tmp_path}/other/.git/index "
+    hook += f"GIT_WORK_TREE={tmp_path}/other"
+    assert shell.says(f"{hook}; {call}", "image", **IMAGE) == before
+
+
+def test_without_git_the_commit_is_unknown(shell: Shell) -> None:
+    shell.script("git", "#!/bin/sh\nexit 127\n")
+    done = shell.run('find_commit; echo "$commit"', "image", **IMAGE)
+    assert (done.status, done.stdout) == (0, "unknown\n")
+    assert "no git commit found" in done.stderr
+
+
 def test_nothing_but_the_service_and_its_packages_gets_into_the_image() -> None:
     """No key or kube config that lies in the checkout: a registry shows an image to all who may pull it."""
     packages = ["requirements.txt", "requirements-tracing.txt"]
