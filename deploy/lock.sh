@@ -96,8 +96,8 @@ renew_lease() {
   while :; do
     status=0
     read -r -t "$renew_seconds" || status=$?
-    # Over 128: nothing came in time. Anything else: the parent has ended.
-    if [ "$status" -le 128 ]; then exit 0; fi
+    # Over 128: nothing came in time. Anything else: the parent has ended, as it may have where something holds its pipe.
+    if [ "$status" -le 128 ] || ! kill -0 "$$" 2>/dev/null; then exit 0; fi
     # An error says nothing of who holds the lock: the API server may be away, or our write's reply was lost. Only a
     # lease that can be read and is not ours is lost.
     if replace_lease || ! peek_lease || is_ours; then continue; fi

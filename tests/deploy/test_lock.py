@@ -243,6 +243,26 @@ def test_a_lease_is_not_renewed_when_its_deploy_was_killed(shell: Shell) -> None
             subprocess.run(["kill", str(tool)], check=False)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
+def test_a_lease_is_not_renewed_when_something_else_holds_its_pipe(shell: Shell) -> None:
+    """As a program that the deploy started, and that outlives it, may do."""
+    lease(shell, MINE)
+    shell.real("sleep")
+    with renewing(shell, 'sleep 60 >/dev/null 2>&1 & echo "$!"; run sleep 60 >/dev/null 2>&1') as deploy:
+        assert deploy.stdout is not None
+        renewer, holder = int(deploy.stdout.readline()), int(deploy.stdout.readline())
+        children = Path(f"/proc/{deploy.pid}/task/{deploy.pid}/children")
+        eventually(lambda: len(children.read_text().split()) == 3, "its command runs")
+        started = {int(child) for child in children.read_text().split()} - {renewer}
+        deploy.kill()
+        deploy.wait()
+        try:
+            assert lives(holder)
+            eventually(lambda: not lives(renewer), "the renewer ends")
+        finally:
+            subprocess.run(["kill", *map(str, started)], check=False)
+
+
 @pytest.mark.parametrize(
     ("get", "whom"),
     [
