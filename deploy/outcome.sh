@@ -65,5 +65,5 @@ notify() {
   set +m
   while kill -0 "$!" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
   if kill -0 "$!" 2>/dev/null; then kill -KILL -- "-$!" || true; fi
-  wait "$!" 2>/dev/null || warn "DEPLOY_NOTIFY «$DEPLOY_NOTIFY» ended with status $? (137: it took over $notify_seconds s)"
+  wait "$!" 2>/dev/null || warn "DEPLOY_NOTIFY «${command[0]-} …» ended with status $? (137: it took over $notify_seconds s)"
 }

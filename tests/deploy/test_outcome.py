@@ -116,6 +116,14 @@ def test_who_cannot_be_told_does_not_fail_the_deploy(script: str | None, warning
     assert time.monotonic() - since < 15
 
 
+def test_what_a_program_is_given_is_not_printed(shell: Shell) -> None:
+    """It may be a chat's address with a token in it."""
+    shell.script("tell-the-team", "#!/bin/sh\nexit 7\n")
+    done = ended(shell, "export DEPLOY_NOTIFY='tell-the-team https://chat.test/s3cret'; exit 0")
+    assert "DEPLOY_NOTIFY «tell-the-team …» ended with status 7" in done.stderr
+    assert "s3cret" not in done.stderr
+
+
 def test_a_shells_line_is_no_command(shell: Shell, tmp_path: Path) -> None:
     shell.stub("tell-the-team", {"": ""})
     ended(
