@@ -23,7 +23,7 @@ read_namespace() {
       inhabitant=${inhabitant%%$'\n'*}
       # Somebody else's pods must not meet a stricter policy because of us.
       [ -z "$inhabitant" ] || fail 3 "the namespace «$namespace» is not empty and not ours, it holds $inhabitant" \
-        "use another --namespace; if it is ours: kubectl label namespace $namespace deploy/project=$project deploy/environment=$environment"
+        "use another --namespace; if it is ours: kubectl --context $context label namespace $namespace deploy/project=$project deploy/environment=$environment"
       namespace_state=empty
       ;;
     "$project/"*) fail 3 "the namespace «$namespace» is $project in «${owner#*/}», not in «$environment»" "use another project name or --namespace for $environment" ;;

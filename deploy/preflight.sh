@@ -93,7 +93,7 @@ check_rights() {
     -o jsonpath='{.status.allowed} {.spec.resourceAttributes.resource}/{.spec.resourceAttributes.subresource}{"\n"}'
   missing=$(sed -n '/^true/!{s/^[^ ]* *//;s|/$||;p;}' <<<"$reply" | tr '\n' ' ')
   [ -z "$missing" ] || fail 3 "no right to create ${missing% } in the namespace «$namespace» of the context «$context»" \
-    "ask for a role that grants it: kubectl auth can-i create ${missing%% *} -n $namespace"
+    "ask for a role that grants it: kubectl --context $context -n $namespace auth can-i create ${missing%% *}"
 }
 
 # Two Ingresses or HTTPRoutes for one host: which one answers is up to the controller, so neither team should find out.

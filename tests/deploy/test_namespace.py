@@ -127,6 +127,12 @@ def test_a_namespace_of_others_is_refused(labels: str, found: str, why: str, she
     assert shell.calls("kubectl", "apply") == []
 
 
+def test_who_follows_the_advice_changes_the_cluster_that_was_meant(shell: Shell) -> None:
+    """The current context may be another by then."""
+    done = prepared(shell, "/ Active", "Secret/token   /\n")
+    assert "kubectl --context testing label namespace shop deploy/project=shop" in done.stderr
+
+
 def test_metrics_that_are_away_hide_nobody_else(shell: Shell) -> None:
     """kubectl names all groups that it cannot see in one line."""
     error = "error: unable to retrieve the complete list of server APIs: "

@@ -120,6 +120,13 @@ def asked_rights(shell: Shell, candidate: str) -> list[dict[str, str]]:
     return [review["spec"]["resourceAttributes"] for review in reviews]
 
 
+def test_a_right_that_is_missing_is_asked_for_where_it_is_missing(shell: Shell) -> None:
+    shell.stub("kubectl", {"create": "false pods/portforward\ntrue configmaps\n"})
+    done = shell.run("check_rights", "preflight", redis_release="shop-redis", candidate="yes")
+    assert done.status == 3
+    assert "kubectl --context testing -n shop auth can-i create pods/portforward\n" in done.stderr
+
+
 @pytest.mark.parametrize(
     "variable",
     [
