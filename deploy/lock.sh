@@ -118,13 +118,14 @@ check_lock() {
   on_lost_lock
 }
 
-# Deletes the lease only in the version that is ours.
+# Deletes the lease only in the version that is ours, which it may be before a renewer was started.
 release_lock() {
-  if [ -z "$renewer" ]; then return; fi
+  if [ -z "$lock_identity" ]; then return; fi
   exec 9>&-
   stop_process "$renewer"
   renewer=''
   if ! peek_lease || ! is_ours; then return; fi
+  lock_identity=''
   printf '{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"resourceVersion":"%s"}}' "$lock_version" >"$work/options"
   "${kubectl[@]}" delete --raw "/apis/coordination.k8s.io/v1/namespaces/$namespace/leases/$project-deploy" \
     -f "$work/options" >/dev/null 2>&1 || true

@@ -205,6 +205,33 @@ def test_only_our_own_lease_is_deleted(get: str, deletes: int, shell: Shell) -> 
         assert json.loads((shell.work / "options").read_text())["preconditions"] == {"resourceVersion": "5"}
 
 
+def test_a_lease_whose_renewer_was_not_started_yet_is_deleted(shell: Shell) -> None:
+    """A signal may come when the server has given it, and before its reply."""
+    lease(shell, MINE)
+    shell.says("release_lock; release_lock", *FILES, lock_identity="me")
+    assert len(shell.calls("kubectl", "delete --raw")) == 1
+    assert len(shell.calls("kubectl", "get lease")) == 1
+
+
+def test_a_signal_while_the_lease_is_made_leaves_none(shell: Shell) -> None:
+    """The next deploy would wait for nobody, for as long as a lease is valid."""
+    lease(shell, EXISTS)
+    shell.real("sleep")
+    text = (shell.bin / "kubectl").read_text()
+    holder = f"sed -n 's/.*holderIdentity\":\"\\([^\"]*\\).*/5 \\1 then/p' '{shell.work}/new-lease'"
+    interrupt = 'kill -TERM "$PPID"; exec sleep 60'
+    cases = f'case "$*" in *"get lease"*) {holder}; exit ;; create*) {interrupt} ;; esac\n'
+    shell.script("kubectl", text.replace('case "$*" in\n', f'{cases}case "$*" in\n', 1))
+    done = shell.run(f"set_traps; work={shell.work}; acquire_lock", *FILES, "image")
+    assert done.status == 143, done
+    assert len(shell.calls("kubectl", "delete --raw")) == 1
+
+
+def test_who_took_no_lock_asks_for_none(shell: Shell) -> None:
+    assert shell.run("set_traps; exit 0", *FILES, action="status").status == 0
+    assert shell.calls("kubectl") == []
+
+
 def renewing(shell: Shell, then: str, **more: object) -> subprocess.Popen[str]:
     """A deploy with a lock that is renewed each second; it says its renewer's process, then does this."""
     call = f'set_traps; work={shell.work}; exec 9> >(renew_lease); renewer=$!; echo "$renewer"; {then}'
