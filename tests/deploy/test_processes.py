@@ -233,6 +233,20 @@ def test_a_port_forward_listens_on_this_machine_alone(shell: Shell) -> None:
     assert "--address 127.0.0.1 " in call
 
 
+def test_an_authoritys_certificate_may_come_through_a_pipe_and_go(shell: Shell) -> None:
+    """It is looked at more than once."""
+    snippet = (
+        'deploy() { set_option --ca "$1"; set_traps; cat "$ca_file" "$ca_file"; }; deploy <(echo signed)'
+    )
+    assert shell.says(snippet, *FILES).split() == ["signed", "signed"]
+
+
+def test_an_authoritys_certificate_that_went_is_no_bug(shell: Shell) -> None:
+    done = shell.run("set_traps; echo on", *FILES, ca_file="/nowhere/ca.pem")
+    assert (done.status, done.stdout) == (3, "")
+    assert done.stderr.startswith("deploy.sh: --ca: «/nowhere/ca.pem» cannot be read: ")
+
+
 def test_a_command_keeps_its_status_and_its_input(shell: Shell) -> None:
     assert shell.says('echo in | run cat; run bash -c "exit 7" || echo "$?"') == "in\n7"
 
