@@ -81,6 +81,8 @@ on_exit() {
   fi
   stop_process "$child"
   stop_forward
+  # Whoever pressed Ctrl-C waits for these, also where the API server hangs. The last limit counts.
+  if [ ${#kubectl[@]} -gt 0 ]; then kubectl+=(--request-timeout 3s); fi
   leave_no_candidate
   document=$(outcome "$status" 2>/dev/null)
   patience=2

@@ -233,6 +233,26 @@ def test_a_port_forward_listens_on_this_machine_alone(shell: Shell) -> None:
     assert "--address 127.0.0.1 " in call
 
 
+def test_what_is_cleaned_up_at_the_end_is_not_waited_for_long(shell: Shell) -> None:
+    """The person who pressed Ctrl-C waits, and the API server may hang."""
+    shell.stub("helm", {"version --short": "v4.1.4"})
+    shell.stub("kubectl", {"get lease": "5 me then", "": ""})
+    done = shell.run("set_traps; use_context; lock_identity=me candidate_made=yes; fail 8 no", *FILES)
+    assert done.status == 8
+    calls = shell.calls("kubectl")
+    assert len(calls) == 3, calls
+    for call in calls:
+        limits = [
+            word for word, before in zip(call.split()[1:], call.split(), strict=False) if "timeout" in before
+        ]
+        assert limits[-1] == "3s", call
+
+
+def test_an_end_before_the_cluster_is_known_asks_nothing(shell: Shell) -> None:
+    done = shell.run("kubectl=() helm=(); set_traps; fail 3 no", *FILES)
+    assert (done.status, done.stderr) == (3, "deploy.sh: no\n")
+
+
 def test_an_authoritys_certificate_may_come_through_a_pipe_and_go(shell: Shell) -> None:
     """It is looked at more than once."""
     snippet = (
