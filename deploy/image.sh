@@ -96,7 +96,8 @@ transfer() {
 # find_digest REFERENCE: of what was just pushed or pulled, into asked_digest.
 find_digest() {
   asked_digest=$(cat "$work/digest" 2>/dev/null || sed -n 's/.*[Dd]igest: \(sha256:[0-9a-f]\{64\}\).*/\1/p' "$work/transfer" | tail -n 1)
+  # podman writes out the registry that a name without one means.
   asked_digest=${asked_digest:-$("$container_tool" image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" |
-    sed -n "s|^$image_name@||p" | tail -n 1)}
+    sed -nE "s#^(docker\.io/(library/)?)?$image_name@##p" | head -n 1)}
   if [ -z "$asked_digest" ]; then fail 4 "the registry named no digest for $1" "$container_tool image inspect $1"; fi
 }

@@ -46,6 +46,18 @@ def test_find_digest(transfer: str, file: str, inspect: str, shell: Shell) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "known_as"),
+    [("visits", "docker.io/library/visits"), ("team/visits", "docker.io/team/visits"), ("visits", "visits")],
+)
+def test_podman_names_docker_hub_in_full(name: str, known_as: str, shell: Shell) -> None:
+    others = "".join(f"{other}@{OTHER}\n" for other in ["docker.io/library/more-visits", "other.test/visits"])
+    shell.stub("podman", {"image inspect": f"{others}{known_as}@{DIGEST}\n"})
+    (shell.work / "transfer").write_text("pulled\n")
+    known = IMAGE | {"image_name": name, "container_tool": "podman"}
+    assert shell.says(f"find_digest {name}:1.0; echo $asked_digest", "image", **known) == DIGEST
+
+
 def test_no_digest_is_no_deploy(shell: Shell) -> None:
     shell.stub("docker", {"image inspect": f"registry.test:5000/other@{OTHER}\n"})
     (shell.work / "transfer").write_text("pushed\n")
