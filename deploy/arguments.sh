@@ -15,14 +15,8 @@ parse_arguments() {
   local positional=()
   while [ $# -gt 0 ]; do
     case $1 in
-      --help | -h)
-        cat "$root/deploy/usage.txt"
-        exit 0
-        ;;
-      --version)
-        sed -n 's/^version: /deploy.sh /p' "$root/.helm/Chart.yaml"
-        exit 0
-        ;;
+      --help | -h) exec cat "$root/deploy/usage.txt" ;;
+      --version) exec sed -n 's/^version: /deploy.sh /p' "$root/.helm/Chart.yaml" ;;
       --plan | --status | --history | --rollback | --uninstall) set_action "${1#--}" ;;
       --json) as_json=yes ;;
       --no-build) build=no ;;

@@ -35,14 +35,10 @@ git_here() {
 find_commit() {
   local found
   found=$(git_here log -1 --format='%H %cI %ct' -- "${image_content[@]}" 2>/dev/null || true)
-  if [ -z "$found" ]; then
-    warn "no git commit found: /version will not say which"
-    return
-  fi
+  if [ -z "$found" ]; then warn "no git commit found: /version will not say which" && return; fi
   read -r commit commit_time commit_seconds <<<"$found"
-  if [ "$(git_here rev-parse --is-shallow-repository)" = true ]; then
+  [ "$(git_here rev-parse --is-shallow-repository)" != true ] ||
     warn "this is a shallow clone: /version may name a later commit than the content's, and pods roll for commits that changed nothing (git fetch --unshallow; in GitHub Actions fetch-depth: 0)"
-  fi
   if [ -n "$(git_here status --porcelain -- "${image_content[@]}")" ]; then
     commit+=-dirty
     warn "the image holds uncommitted changes: /version says $commit"

@@ -75,10 +75,7 @@ await_lease() {
       seen=$lease_version unchanged=0
     elif [ "$unchanged" -ge "$lock_seconds" ]; then
       lock_version=$lease_version
-      if replace_lease; then
-        note "took over the lock that $lease_holder no longer renews"
-        return 0
-      fi
+      if replace_lease; then note "took over the lock that $lease_holder no longer renews" && return 0; fi
     fi
     run sleep 1
     unchanged=$((unchanged + 1))
