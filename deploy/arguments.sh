@@ -24,11 +24,7 @@ parse_arguments() {
       --yes) assume_yes=yes ;;
       --delete-data) delete_data=yes ;;
       --*=*) set_option "${1%%=*}" "${1#*=}" ;;
-      --)
-        shift
-        positional+=("$@")
-        break
-        ;;
+      --) shift && positional+=("$@") && break ;;
       -*)
         set_option "${@:1:2}"
         shift

@@ -9,8 +9,7 @@ save_evidence() {
   # A full disk or a read-only checkout must not keep the version before from coming back.
   if ! { mkdir -p "$evidence" && printf '%s\n' "$3" >"$evidence/reason.txt"; } 2>"$work/error"; then
     warn "no evidence can be saved: $(last_words) (DEPLOY_EVIDENCE names another folder)"
-    evidence="none, $evidence cannot be written"
-    return
+    evidence="none, $evidence cannot be written" && return
   fi
   saved events.txt "${kubectl[@]}" get events --sort-by .lastTimestamp
   saved objects.txt "${kubectl[@]}" get "$kind,replicasets,pods,horizontalpodautoscalers,persistentvolumeclaims,endpointslices" -o wide

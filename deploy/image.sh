@@ -26,10 +26,10 @@ build_image() {
 
 # git_here ARGUMENT...: in this checkout, whichever a git hook names. What it leaves running holds no descriptor of ours,
 # and it writes no index anew, which our umask would hide from others.
-git_here() {
-  env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE -u GIT_COMMON_DIR -u GIT_OBJECT_DIRECTORY git -C "$root" \
-    --no-optional-locks -c core.fsmonitor=false -c log.showSignature=false "$@" 3>&- 5>&- 9>&-
-}
+git_here() (
+  unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_COMMON_DIR GIT_OBJECT_DIRECTORY
+  git -C "$root" --no-optional-locks -c core.fsmonitor=false -c log.showSignature=false "$@" 3>&- 5>&- 9>&-
+)
 
 # The last commit that touched what the image holds: a commit to the docs alone must not roll the pods.
 find_commit() {

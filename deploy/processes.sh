@@ -105,6 +105,6 @@ set_traps() {
   work=$(mktemp -d) || fail 3 "no temporary folder can be made in «${TMPDIR:-/tmp}»" "make room there, or let TMPDIR name another"
   # It may be a pipe, or go meanwhile, and is read more than once.
   [ -z "$ca_file" ] || cat -- "$ca_file" >"$work/ca.pem" 2>"$work/error" ||
-    fail 3 "--ca: «$ca_file» cannot be read: $(last_words)" "give a file that stays for this user to read; nothing was changed"
+    fail 3 "--ca: «$ca_file» cannot be read: $(last_words)" "give a file that this user can read"
   ca_file=${ca_file:+$work/ca.pem}
 }

@@ -76,7 +76,7 @@ rollback_service() {
       deployed_manifest "$project" "${newest[$project]}"
       for revision in ${verified[$project]}; do
         deployed_manifest "$project" "$revision"
-        if cmp -s "$work/$project.$revision.yaml" "$work/$project.${newest[$project]}.yaml"; then target=$revision; fi
+        if diff -q "$work/$project.$revision.yaml" "$work/$project.${newest[$project]}.yaml" >/dev/null; then target=$revision; fi
       done
     fi
   fi

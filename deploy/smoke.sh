@@ -43,8 +43,7 @@ smoke_test() {
         smoke_fault="nothing answers any more, not even the Service: $(last_words)${answer_fault:+; before that: $answer_fault}"
         return 1
       fi
-      warn "neither an entrance nor the Service can be reached: $(last_words); the pods are ready, nobody asked them"
-      return 0
+      warn "neither an entrance nor the Service can be reached: $(last_words); the pods are ready, nobody asked them" && return
     fi
     if [ -n "$untrusted_fault" ] && [ "$environment" = prod ] && [ "$conduct" != serving ]; then
       status=2 smoke_fault=$untrusted_fault
@@ -69,8 +68,7 @@ smoke_test() {
   if [ -n "$route_fault" ]; then smoke_fault+="; the HTTPRoute $project is not served: $route_fault"; fi
   if [ "$entrance_was_good" = no ] && [ "$status" -ne 1 ] && forward_to_service &&
     ask_answers "$conduct" "$digest" "$scheme://$host" "${entrance_options[@]}"; then
-    warn "the Service answers well; the entrance does not, and did not before: $smoke_fault"
-    return 0
+    warn "the Service answers well; the entrance does not, and did not before: $smoke_fault" && return
   fi
   return 1
 }

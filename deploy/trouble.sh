@@ -43,11 +43,10 @@ judge_pod() {
   esac
   if [ -n "$3" ]; then
     waiting_pod=$1
-    seconds=$unschedulable_seconds
     # The cluster autoscaler says TriggeredScaleUp, Karpenter says Nominated.
     if [[ $(events_of "$1" '{.items[*].reason}') =~ TriggeredScaleUp|Nominated ]]; then node_is_coming[$1]=yes; fi
-    if [ -n "${node_is_coming[$1]-}" ]; then seconds=$scaling_up_seconds; fi
-    suspect "unschedulable/$1" "$seconds" "pod $1: no node can take it: $3"
+    seconds=${node_is_coming[$1]:+$scaling_up_seconds}
+    suspect "unschedulable/$1" "${seconds:-$unschedulable_seconds}" "pod $1: no node can take it: $3"
   fi
 }
 

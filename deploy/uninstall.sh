@@ -1,11 +1,10 @@
 # --uninstall: the releases go, the data stays unless it is told to go too.
 
 confirm_uninstall() {
-  local what="the releases $project and $redis_release"
+  local what="the releases $project and $redis_release" answer
   if [ "$delete_data" = yes ]; then what+=", the counter's volume, the password and the namespace $namespace"; fi
   if [ "$assume_yes" = yes ]; then return; fi
   if [ ! -t 0 ]; then fail 2 "--uninstall: got no terminal to ask on, allowed: --yes" "it would remove $what"; fi
-  local answer
   printf 'This removes %s in the context %s.\nType the project name to go on: ' "$what" "$context" >&3
   IFS= read -r answer || true
   if [ "$answer" != "$project" ]; then fail 2 "--uninstall: got «$answer», allowed: «$project»" "nothing was removed"; fi

@@ -24,8 +24,7 @@ await_rollout() {
     if [ -n "$seen" ] && [ "$seen_generation" -ge "$generation" ]; then first_wanted=${first_wanted:-$wanted}; fi
     # Where there was no room before, a pod waits as it did, and the Deployment keeps what it cannot replace. Where all
     # are new, and as many serve as were wanted at first, the autoscaler has asked for more than there is room for.
-    if [ "$updated" = "$wanted" ] && [ -n "$least$first_wanted" ] && [ "$available" -ge "${least:-$first_wanted}" ] &&
-      { [ -n "$least" ] || [ "$total" = "$wanted" ]; }; then
+    if [[ $updated = "$wanted" && (-n $least || $total = "$wanted") && -n $least$first_wanted && $available -ge ${least:-$first_wanted} ]]; then
       case $rollout_fault in *'no node can take it'*) rollout_fault='' && return 0 ;; esac
     fi
     if [ -n "$rollout_fault" ]; then return 1; fi

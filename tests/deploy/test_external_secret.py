@@ -130,8 +130,9 @@ def test_nothing_is_applied_without_the_lock(shell: Shell) -> None:
 
 @pytest.mark.parametrize(("made", "removed"), [("yes", 1), ("", 0)])
 def test_the_candidates_goes_however_the_deploy_ends(made: str, removed: int, shell: Shell) -> None:
-    shell.stub("kubectl", {"delete": failure("Unable to connect to the server")})
-    done = shell.run("leave_no_candidate; echo gone", *FILES, candidate_secret_made=made)
+    shell.stub("kubectl", {"delete": failure("Unable to connect to the server"), "get lease": "5 me then"})
+    variables = {"candidate_secret_made": made, "lock_identity": "me"}
+    done = shell.run("leave_no_candidate; echo gone", *FILES, **variables)
     assert done.stdout == "gone\n"
     assert len(shell.calls("kubectl", f"delete {KIND} shop-candidate --wait=false")) == removed
 

@@ -69,8 +69,8 @@ def start(shell: Shell, snippet: str) -> subprocess.Popen[str]:
 @pytest.fixture
 def running(shell: Shell) -> Iterator[subprocess.Popen[str]]:
     """A deploy whose command takes a minute; its $work is named on stdout."""
-    shell.stub("kubectl", {"delete pod": ""})
-    snippet = 'set_traps; echo "$work"; candidate_made=yes; current_step=build; run sleep 60'
+    shell.stub("kubectl", {"delete": "", "get lease": "5 me then"})
+    snippet = 'set_traps; echo "$work"; candidate_made=yes lock_identity=me; current_step=build; run sleep 60'
     process = start(shell, snippet)
     yield process
     process.kill()
@@ -240,7 +240,10 @@ def test_what_is_cleaned_up_at_the_end_is_not_waited_for_long(shell: Shell) -> N
     done = shell.run("set_traps; use_context; lock_identity=me candidate_made=yes; fail 8 no", *FILES)
     assert done.status == 8
     calls = shell.calls("kubectl")
-    assert len(calls) == 3, calls
+    assert [word for call in calls for word in ("get", "delete") if f" {word} " in call] == [
+        *["get", "delete"],
+        *["get", "delete"],
+    ], "whose the lock is, then the candidate; whose it is now, then the lock"
     for call in calls:
         limits = [
             word for word, before in zip(call.split()[1:], call.split(), strict=False) if "timeout" in before

@@ -24,7 +24,7 @@ def rolled_back(
     entries: str | list[str | Reply],
     paused: object = "false/3",
     described: object = "Upgrade complete",
-    manifests: dict[str, str] | None = None,
+    manifests: object = None,
     **more: object,
 ) -> Done:
     shell.stub(
@@ -42,7 +42,13 @@ def rolled_back(
     manifest = "kind: Deployment\n  replicas: 3\n"
     shell.stub(
         "helm",
-        {**revisions, **(manifests or {}), "get manifest": manifest, "history": newest, "rollback": ""},
+        {
+            **revisions,
+            **(manifests if isinstance(manifests, dict) else {}),
+            "get manifest": manifest,
+            "history": newest,
+            "rollback": "",
+        },
     )
     variables = {"lock_identity": "me", "redis_release": "shop-redis", "base_url": "new.test", **more}
     return shell.run(f"{PARTS}\n{call}", *FILES, **variables)

@@ -58,8 +58,10 @@ def test_all_goes_when_nothing_is_left(shell: Shell) -> None:
         "configmap",
         "persistentvolumeclaims",
         "secrets",
+        "--raw",
         "namespace",
     ]
+    assert shell.calls("kubectl", "/namespaces/shop/leases/shop-deploy "), "the lock, by --raw"
     assert shell.calls("kubectl", "delete persistentvolumeclaims -l app.kubernetes.io/instance=shop-redis ")
     assert shell.calls("kubectl", "delete secrets -l deploy/project=shop ")
 
