@@ -95,7 +95,7 @@ remove_candidate() {
 
 # leave_no_candidate: however the deploy ends.
 leave_no_candidate() {
-  if [ -z "$candidate_made$candidate_secret_made" ] || ! peek_lease || ! is_ours; then return; fi
+  if [ -z "$candidate_made$candidate_secret_made" ] || ! peek_lease || { [ -n "$lease_holder" ] && ! is_ours; }; then return; fi
   [ -z "$candidate_secret_made" ] || "${kubectl[@]}" delete externalsecrets.external-secrets.io "$project-candidate" --wait=false >/dev/null 2>&1 || true
   [ -z "$candidate_made" ] || "${kubectl[@]}" "${end_candidate[@]}" "$project-candidate" >/dev/null 2>&1 || true
 }

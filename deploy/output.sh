@@ -33,7 +33,7 @@ note() { tell '       %s\n' "$*"; }
 
 # warn WHAT: once, however often it is seen.
 warn() {
-  case $warned in *"|$*|"*) return ;; esac
+  case $warned in *"|$*|"*) return 0 ;; esac
   warned+="$*|"
   tell '%s       warning: %s%s\n' "$yellow" "$*" "$plain"
   if [ -n "${GITHUB_ACTIONS-}" ]; then tell '::warning::%s\n' "$*"; fi

@@ -82,7 +82,7 @@ on_exit() {
   stop_process "$child"
   stop_forward
   # Whoever pressed Ctrl-C waits for these, also where the API server hangs. The last limit counts.
-  if [ ${#kubectl[@]} -gt 0 ]; then kubectl+=(--request-timeout 3s); fi
+  if [ "$status" -ge 130 ] && [ ${#kubectl[@]} -gt 0 ]; then kubectl+=(--request-timeout 3s); fi
   leave_no_candidate
   document=$(outcome "$status" 2>/dev/null)
   patience=2

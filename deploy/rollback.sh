@@ -25,8 +25,8 @@ restore_release() {
     note_room
     deployed_value digest "$target" image digest
     deployed_value host "$target" ingress host
-    # How another host answered before says nothing of this one.
-    if [ "$host" != "$base_url" ]; then entrance_was_good=''; fi
+    # That another host was well says nothing of this one; what ails the entrance ails both.
+    if [ "$host" != "$base_url" ] && [ "$entrance_was_good" = yes ]; then entrance_was_good=''; fi
   fi
   check_lock
   begin_change "$release"
@@ -83,7 +83,7 @@ rollback_service() {
   if [ -z "$target" ]; then target=$(verified_before "$project"); fi
   [[ " ${verified[$project]} " == *" ${target:-none} "* ]] ||
     fail 10 "$project has no verified revision ${target:-to go back to} (verified: ${verified[$project]:-none}, newest: ${newest[$project]:-none})" \
-      "see $(this_project --history)"
+      "$(this_project --history) names the verified ones, $(this_project --rollback-to REVISION) goes to one of them"
   deployed_value asked_digest "$target" image digest
   read_baseline "$base_url"
   restore_release "$project" "$target"

@@ -161,6 +161,13 @@ def test_a_candidate_goes_however_the_deploy_ends(made: str, deletes: int, shell
     assert len(shell.calls("kubectl", "delete pod --ignore-not-found --wait=false")) == deletes
 
 
+def test_a_candidate_goes_without_a_lease_too(shell: Shell) -> None:
+    """It may have been deleted by hand: then the lock is nobody else's."""
+    shell.stub("kubectl", {"delete pod": "", "get lease": ""})
+    shell.says("candidate_made=yes; leave_no_candidate", *FILES, lock_identity="me")
+    assert len(shell.calls("kubectl", "delete pod")) == 1
+
+
 @pytest.mark.parametrize("call", ["remove_candidate", "drain_delay=5; examine_drain", "leave_no_candidate"])
 def test_the_candidate_of_whoever_took_the_lock_stays(call: str, shell: Shell) -> None:
     """A deploy that was cut off for a minute does not know yet that its lock is another's."""

@@ -13,7 +13,7 @@ save_evidence() { echo "evidence $1"; evidence=saved; }
 note_room() { :; }
 read_baseline() { :; }
 read_installed() { :; }
-rollout_fault=stuck smoke_fault=wrong room_before=''
+rollout_fault=stuck smoke_fault=wrong room_before='' entrance_was_good=''
 """
 
 
@@ -201,6 +201,10 @@ def test_another_host_is_not_measured_by_how_this_one_answered(shell: Shell) -> 
     assert "smoke host-1.test was <yes>" in here.stdout, here
     there = rolled_back(shell, f"read_revisions shop; {call} 2", history, "1/a 2/b", base_url="host-1.test")
     assert "smoke host-2.test was <>" in there.stdout, there
+    # The entrance before both is what was unwell.
+    unwell = call.replace("=yes", "=no")
+    there = rolled_back(shell, f"read_revisions shop; {unwell} 2", history, "1/a 2/b", base_url="host-1.test")
+    assert "smoke host-2.test was <no>" in there.stdout, there
 
 
 @pytest.mark.parametrize(("entries", "asked"), [("3/c", ""), ("", ""), ("1/a 3/c", "2"), ("1/a 3/c", "9")])
