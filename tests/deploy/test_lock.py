@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.shell import Done, Reply, Shell, failure
+from tests.processes import children, runs
 from tests.service import eventually
 
 FILES = ["record", "lock", "forward", "candidate"]
@@ -245,14 +246,6 @@ def renewing(shell: Shell, then: str, **more: object) -> subprocess.Popen[str]:
     )
 
 
-def lives(process: int) -> bool:
-    """A zombie does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are looked up in /proc")
 def test_a_lease_is_not_renewed_when_its_deploy_was_killed(shell: Shell) -> None:
     """Also while what it had started goes on."""
@@ -261,11 +254,11 @@ def test_a_lease_is_not_renewed_when_its_deploy_was_killed(shell: Shell) -> None
     with renewing(shell, "run sleep 60") as deploy:
         assert deploy.stdout is not None
         renewer = int(deploy.stdout.readline())
-        assert lives(renewer)
-        tool = int(Path(f"/proc/{deploy.pid}/task/{deploy.pid}/children").read_text().split()[-1])
+        assert runs(renewer)
+        tool = children(deploy.pid)[-1]
         deploy.kill()
         deploy.wait()
-        eventually(lambda: not lives(renewer), "the renewer ends")
+        eventually(lambda: not runs(renewer), "the renewer ends")
         if tool != renewer:
             subprocess.run(["kill", str(tool)], check=False)
 
@@ -278,14 +271,13 @@ def test_a_lease_is_not_renewed_when_something_else_holds_its_pipe(shell: Shell)
     with renewing(shell, 'sleep 60 >/dev/null 2>&1 & echo "$!"; run sleep 60 >/dev/null 2>&1') as deploy:
         assert deploy.stdout is not None
         renewer, holder = int(deploy.stdout.readline()), int(deploy.stdout.readline())
-        children = Path(f"/proc/{deploy.pid}/task/{deploy.pid}/children")
-        eventually(lambda: len(children.read_text().split()) == 3, "its command runs")
-        started = {int(child) for child in children.read_text().split()} - {renewer}
+        eventually(lambda: len(children(deploy.pid)) == 3, "its command runs")
+        started = set(children(deploy.pid)) - {renewer}
         deploy.kill()
         deploy.wait()
         try:
-            assert lives(holder)
-            eventually(lambda: not lives(renewer), "the renewer ends")
+            assert runs(holder)
+            eventually(lambda: not runs(renewer), "the renewer ends")
         finally:
             subprocess.run(["kill", *map(str, started)], check=False)
 

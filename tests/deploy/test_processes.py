@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.shell import Shell, failure
+from tests.processes import children
 from tests.service import eventually
 
 FILES = ["record", "lock", "forward", "candidate", "image", "entrance", "evidence", "release"]
@@ -77,13 +78,8 @@ def running(shell: Shell) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def children(process: subprocess.Popen[str]) -> list[int]:
-    found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    return [int(child) for child in found.split()]
-
-
 def commands(process: subprocess.Popen[str]) -> list[str]:
-    return [Path(f"/proc/{child}/comm").read_text().strip() for child in children(process)]
+    return [Path(f"/proc/{child}/comm").read_text().strip() for child in children(process.pid)]
 
 
 needs_proc = pytest.mark.skipif(
@@ -101,7 +97,7 @@ def test_a_signal_acts_at_once_and_leaves_nothing(
     assert running.stdout is not None
     work = Path(running.stdout.readline().strip())
     eventually(lambda: commands(running) == ["sleep"], "its command runs")
-    (child,) = children(running)
+    (child,) = children(running.pid)
     since = time.monotonic()
     running.send_signal(number)
     _, stderr = running.communicate(timeout=30)

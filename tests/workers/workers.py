@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.processes import runs, stands_still
+from tests.processes import children, runs, stands_still
 from tests.service import Service, eventually
 
 
@@ -15,9 +15,7 @@ class Workers(Service):
 
     def pids(self) -> set[int]:
         """The processes that the arbiter has started and that have not ended."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return {child for child in map(int, children) if runs(child)}
+        return {child for child in children(self.process.pid) if runs(child)}
 
     def wait_for_workers(self, count: int, seconds: float = 20.0) -> set[int]:
         """Wait until so many workers serve; return their processes."""

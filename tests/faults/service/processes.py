@@ -4,18 +4,14 @@ import os
 import signal
 from pathlib import Path
 
+from tests.processes import stands_still
 from tests.service import eventually
 
 
 def stop(pid: int) -> None:
     """Return once the kernel has stopped it; SIGCONT lets it run again."""
     os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: state_of(pid) == "T", f"process {pid} is stopped")
-
-
-def state_of(pid: int) -> str:
-    """Return the letter that `ps` shows, T for a stopped process."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    eventually(lambda: stands_still(pid), f"process {pid} is stopped")
 
 
 def descriptors(pid: int) -> int:
